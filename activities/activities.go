@@ -1,0 +1,80 @@
+// Package activities does the work of workflows: it takes turns, sends messages and
+// sweeps over members, and says of each error whether another try is worth while. An
+// error's text stays in the worker's log; what Temporal records is its class.
+package activities
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/channels"
+)
+
+// Turns takes a turn of a journey, exactly once for each number.
+type Turns interface {
+	Advance(ctx context.Context, journey int64, turn int) (campaign.TurnResult, error)
+}
+
+// Sweeps looks at one page of members for those whom a segment lets in.
+type Sweeps interface {
+	Sweep(ctx context.Context, in campaign.SweepInput) (campaign.SweepResult, error)
+}
+
+// Messages keeps claimed messages and how they ended.
+type Messages interface {
+	Outgoing(ctx context.Context, key string) (campaign.Outgoing, error)
+	Trying(ctx context.Context, key, channel string) error
+	NotDone(ctx context.Context, key, reason string) error
+	Settle(ctx context.Context, o *campaign.Outgoing, end campaign.Settlement) error
+}
+
+// Activities holds what the activities need.
+type Activities struct {
+	Turns    Turns
+	Sweeps   Sweeps
+	Messages Messages
+	Channels channels.Set
+	Log      *slog.Logger
+	// GiveUp is how long a message is tried before it counts as failed.
+	GiveUp time.Duration
+}
+
+// DefaultGiveUp is how long a message is tried: a day, which is longer than any outage
+// of a receiver that somebody looks after, and as long as payment platforms repeat
+// their own notifications.
+const DefaultGiveUp = 24 * time.Hour
+
+// Advance takes a turn of a journey.
+func (a *Activities) Advance(ctx context.Context, journey int64, turn int) (campaign.TurnResult, error) {
+	result, err := a.Turns.Advance(ctx, journey, turn)
+	if err != nil {
+		return result, a.failed(ctx, campaign.ActivityAdvance, err, slog.Int64("journey", journey), slog.Int("turn", turn))
+	}
+	return result, nil
+}
+
+// Sweep looks at one page of members.
+func (a *Activities) Sweep(ctx context.Context, in campaign.SweepInput) (campaign.SweepResult, error) {
+	result, err := a.Sweeps.Sweep(ctx, in)
+	if err != nil {
+		return result, a.failed(ctx, campaign.ActivitySweep, err, slog.String("campaign", in.Campaign))
+	}
+	return result, nil
+}
+
+// failed logs an error and gives Temporal its class. Not found and invalid do not get
+// better by trying; a fault of ours does when the worker is mended.
+func (a *Activities) failed(ctx context.Context, activity string, err error, at ...any) error {
+	code := campaign.CodeOf(err)
+	if !errors.Is(err, context.Canceled) {
+		a.Log.With(at...).ErrorContext(ctx, "activity failed", "activity", activity, "code", code, "error", err)
+	}
+	return temporal.NewApplicationErrorWithOptions(activity+": "+string(code), string(code), temporal.ApplicationErrorOptions{
+		NonRetryable: code == campaign.CodeNotFound || code == campaign.CodeInvalid,
+	})
+}

@@ -1,0 +1,134 @@
+package banyan_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The arrows of the house: what each room may import of ours, and which rooms may use
+// the libraries that make a room what it is. A room that is not in the table fails the
+// test, so the table is the whole plan.
+//
+// Two rooms beside those that one expects: turn takes one turn inside a transaction
+// (the worker's activity and the router both do, in one way), and channels holds the
+// interface and the values that every channel shares.
+var house = map[string]struct {
+	may  []string // rooms it may import; their own imports come with them
+	libs []string // guarded libraries it may import itself
+}{
+	"campaign":                     {},
+	"rules":                        {may: []string{"campaign"}, libs: []string{"cel"}},
+	"definitions":                  {may: []string{"campaign", "rules"}, libs: []string{"yaml"}},
+	"journey":                      {may: []string{"campaign", "rules"}},
+	"store":                        {may: []string{"campaign", "store/db"}, libs: []string{"pgx"}},
+	"store/db":                     {libs: []string{"pgx"}},
+	"turn":                         {may: []string{"campaign", "journey", "store"}},
+	"workflows":                    {may: []string{"campaign"}, libs: []string{"temporal"}},
+	"channels":                     {may: []string{"campaign"}},
+	"channels/console":             {may: []string{"campaign", "channels"}},
+	"channels/webhook":             {may: []string{"campaign", "channels"}},
+	"channels/webhook/webhooktest": {may: []string{"campaign", "channels", "channels/webhook"}},
+	"channels/conformance":         {may: []string{"campaign", "channels"}},
+	"channels/all":                 {may: []string{"campaign", "channels", "channels/console", "channels/webhook"}},
+	"activities":                   {may: []string{"campaign", "channels"}, libs: []string{"temporal"}},
+	"starter":                      {may: []string{"campaign", "definitions", "rules", "journey", "turn", "store"}, libs: []string{"temporal"}},
+	"worker":                       {may: []string{"campaign", "channels", "activities", "workflows", "turn", "store"}, libs: []string{"temporal"}},
+	"devstack":                     {may: []string{"campaign"}, libs: []string{"temporal", "pgx"}},
+	"devstack/devtest":             {may: []string{"campaign", "devstack"}, libs: []string{"temporal", "pgx"}},
+	"devstack/cmd/devstack":        {may: []string{"devstack"}},
+	"cmd/banyan":                   {may: []string{"*"}, libs: []string{"temporal", "pgx", "cel", "yaml"}},
+}
+
+var guarded = map[string][]string{
+	"temporal": {"go.temporal.io/"},
+	"cel":      {"cel.dev/", "github.com/google/cel-go"},
+	"pgx":      {"github.com/jackc/pgx", "database/sql", "github.com/pressly/goose"},
+	"yaml":     {"go.yaml.in/yaml", "gopkg.in/yaml"},
+}
+
+const module = "github.com/banyanhq/banyan/"
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestArchitecture(t *testing.T) {
+	t.Parallel()
+	rooms := packages(t)
+	for _, p := range rooms {
+		room := strings.TrimPrefix(p.ImportPath, module)
+		plan, ok := house[room]
+		if !ok {
+			t.Errorf("room %s is not in the plan of the house", room)
+			continue
+		}
+		for _, imported := range p.Imports {
+			other, ours := strings.CutPrefix(imported, module)
+			if ours && !slices.Contains(plan.may, "*") && !slices.Contains(plan.may, other) {
+				t.Errorf("%s may not import %s", room, other)
+			}
+			for lib, prefixes := range guarded {
+				if hasPrefix(imported, prefixes) && !slices.Contains(plan.libs, lib) {
+					t.Errorf("%s may not import %s (%s)", room, imported, lib)
+				}
+			}
+		}
+	}
+	for room := range house {
+		if !slices.ContainsFunc(rooms, func(p listed) bool { return p.ImportPath == module+room }) {
+			t.Errorf("room %s stands in the plan and not in the house", room)
+		}
+	}
+}
+
+// The core, the language and what workflows see must not reach a network, a database
+// or Temporal by any way round.
+func TestPureRoomsReachNothing(t *testing.T) {
+	t.Parallel()
+	for _, room := range []string{"campaign", "rules", "journey"} {
+		out, err := exec.Command("go", "list", "-deps", module+room).Output()
+		if err != nil {
+			t.Fatalf("go list -deps %s: %v", room, err)
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			if dep == "net/http" || dep == "database/sql" || hasPrefix(dep, guarded["temporal"]) || hasPrefix(dep, guarded["pgx"]) {
+				t.Errorf("%s reaches %s", room, dep)
+			}
+		}
+	}
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			t.Fatalf("go list: %v\n%s", err, exit.Stderr)
+		}
+		t.Fatalf("go list: %v", err)
+	}
+	var list []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if p.ImportPath+"/" != module && !strings.Contains(p.ImportPath, "/e2e") {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func hasPrefix(s string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s, p) })
+}

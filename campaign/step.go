@@ -1,0 +1,318 @@
+package campaign
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Step is one step of a journey. The set is closed: every kind is a struct in this
+// package, and gochecksumtype names each switch that forgets one.
+//
+//sumtype:decl
+type Step interface {
+	// Kind is the word that names the step in YAML, e.g. "await".
+	Kind() StepKind
+	// Common gives what every step has.
+	Common() *StepCommon
+	step()
+}
+
+// StepKind names a kind of step by the key that a marketer writes.
+type StepKind string
+
+// Step kinds.
+const (
+	StepSend   StepKind = "send"
+	StepWait   StepKind = "wait"
+	StepAwait  StepKind = "await"
+	StepOffer  StepKind = "offer"
+	StepChoose StepKind = "choose"
+	StepTag    StepKind = "tag"
+	StepUntag  StepKind = "untag"
+	StepSet    StepKind = "set"
+	StepGrant  StepKind = "grant"
+	StepGoto   StepKind = "goto"
+	StepEnd    StepKind = "end"
+)
+
+// newStep makes an empty step of each kind. A new kind adds its line here; the
+// compiler, the checker's list and the lint rule on Step find the other places.
+var newStep = map[StepKind]func() Step{
+	StepSend:   func() Step { return new(Send) },
+	StepWait:   func() Step { return new(Wait) },
+	StepAwait:  func() Step { return new(Await) },
+	StepOffer:  func() Step { return new(MakeOffer) },
+	StepChoose: func() Step { return new(Choose) },
+	StepTag:    func() Step { return new(Tag) },
+	StepUntag:  func() Step { return new(Untag) },
+	StepSet:    func() Step { return new(Set) },
+	StepGrant:  func() Step { return new(Grant) },
+	StepGoto:   func() Step { return new(Goto) },
+	StepEnd:    func() Step { return new(End) },
+}
+
+// StepKinds lists every kind of step in the order of the reference.
+func StepKinds() []StepKind {
+	return []StepKind{
+		StepSend, StepWait, StepAwait, StepOffer, StepChoose, StepTag, StepUntag, StepSet, StepGrant, StepGoto, StepEnd,
+	}
+}
+
+// StepCommon is what every step has.
+type StepCommon struct {
+	// ID is the step's place in its journey, unique within it and stable within a
+	// version: "3" is the third step, "3.taken.1" the first of its taken branch.
+	ID string `json:"id"`
+	// Label is the name that a goto jumps to, if the marketer gave one.
+	Label string `json:"label,omitempty"`
+	// Line is where the step stands in the submitted text.
+	Line int `json:"line,omitempty"`
+}
+
+// Common gives what every step has.
+func (c *StepCommon) Common() *StepCommon { return c }
+
+func (*StepCommon) step() {}
+
+// Send sends a message once, by the first channel of Via that takes it; without Via
+// by the installation's default channel.
+type Send struct {
+	StepCommon
+	Message string   `json:"message"`
+	Via     []string `json:"via,omitempty"`
+}
+
+// Wait sleeps for a span.
+type Wait struct {
+	StepCommon
+	For time.Duration `json:"for"`
+}
+
+// Await waits for the first event of one of the types whose condition holds, and
+// runs Otherwise when the time is over.
+type Await struct {
+	StepCommon
+	Events    []string      `json:"events"`
+	When      string        `json:"when,omitempty"`
+	For       time.Duration `json:"for"`
+	Grace     time.Duration `json:"grace,omitempty"`
+	Otherwise Steps         `json:"otherwise,omitempty"`
+}
+
+// MakeOffer opens an offer for the member. With a lock it holds the price and goes on
+// by what happened: Taken or Lapsed. Without one it goes on at once, and the offer
+// stays open until it is taken or withdrawn.
+type MakeOffer struct {
+	StepCommon
+	Offer    string     `json:"offer"`
+	Announce string     `json:"announce,omitempty"` // message
+	Remind   []Reminder `json:"remind,omitempty"`
+	Via      []string   `json:"via,omitempty"`
+	Taken    Steps      `json:"taken,omitempty"`
+	Lapsed   Steps      `json:"lapsed,omitempty"`
+}
+
+// Reminder is a message at a time before an offer's end.
+type Reminder struct {
+	Before time.Duration `json:"before"`
+	Send   string        `json:"send"` // message
+}
+
+// Choose runs the first case whose condition holds.
+type Choose struct {
+	StepCommon
+	Cases     []Case `json:"cases"`
+	Otherwise Steps  `json:"otherwise,omitempty"`
+}
+
+// Case is one condition of a Choose.
+type Case struct {
+	When  string `json:"when"`
+	Steps Steps  `json:"steps,omitempty"`
+}
+
+// Tag adds tags to the member.
+type Tag struct {
+	StepCommon
+	Tags []string `json:"tags"`
+}
+
+// Untag removes tags from the member.
+type Untag struct {
+	StepCommon
+	Tags []string `json:"tags"`
+}
+
+// Set sets declared attributes of the member.
+type Set struct {
+	StepCommon
+	Assign []Assign `json:"assign"`
+}
+
+// Assign is one attribute with the CEL expression of its new value.
+type Assign struct {
+	Attribute string `json:"attribute"`
+	Value     string `json:"value"`
+}
+
+// Grant gives a reward once, within its budget and limits.
+type Grant struct {
+	StepCommon
+	Reward string `json:"reward"`
+}
+
+// Goto goes on at a labelled step: forward, or back over a step that waits.
+type Goto struct {
+	StepCommon
+	Target string `json:"target"`
+}
+
+// End ends the journey with a named outcome.
+type End struct {
+	StepCommon
+	Outcome string `json:"outcome"`
+}
+
+// Kind implements Step.
+func (*Send) Kind() StepKind { return StepSend }
+
+// Kind implements Step.
+func (*Wait) Kind() StepKind { return StepWait }
+
+// Kind implements Step.
+func (*Await) Kind() StepKind { return StepAwait }
+
+// Kind implements Step.
+func (*MakeOffer) Kind() StepKind { return StepOffer }
+
+// Kind implements Step.
+func (*Choose) Kind() StepKind { return StepChoose }
+
+// Kind implements Step.
+func (*Tag) Kind() StepKind { return StepTag }
+
+// Kind implements Step.
+func (*Untag) Kind() StepKind { return StepUntag }
+
+// Kind implements Step.
+func (*Set) Kind() StepKind { return StepSet }
+
+// Kind implements Step.
+func (*Grant) Kind() StepKind { return StepGrant }
+
+// Kind implements Step.
+func (*Goto) Kind() StepKind { return StepGoto }
+
+// Kind implements Step.
+func (*End) Kind() StepKind { return StepEnd }
+
+// Steps is a list of steps that knows its JSON: each step is an object with its kind.
+type Steps []Step
+
+// MarshalJSON writes each step with a leading "kind".
+func (s Steps) MarshalJSON() ([]byte, error) {
+	out := make([]json.RawMessage, 0, len(s))
+	for _, st := range s {
+		body, err := json.Marshal(st)
+		if err != nil {
+			return nil, err
+		}
+		kind, err := json.Marshal(st.Kind())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, json.RawMessage(fmt.Sprintf(`{"kind":%s,%s`, kind, body[1:])))
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote; a kind that this build does not know is
+// an error, never skipped.
+func (s *Steps) UnmarshalJSON(data []byte) error {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	steps := make(Steps, 0, len(raw))
+	for _, r := range raw {
+		var head struct {
+			Kind StepKind `json:"kind"`
+		}
+		if err := json.Unmarshal(r, &head); err != nil {
+			return err
+		}
+		create, ok := newStep[head.Kind]
+		if !ok {
+			return Errorf(CodeInvalid, "a step of kind %q is not known to this build", head.Kind)
+		}
+		st := create()
+		if err := json.Unmarshal(r, st); err != nil {
+			return fmt.Errorf("step of kind %q: %w", head.Kind, err)
+		}
+		steps = append(steps, st)
+	}
+	*s = steps
+	return nil
+}
+
+// StepName says in a few words what a step is, for the report, for explain and for
+// the Step search attribute, e.g. "offer monthly-card". It holds no member data.
+func StepName(s Step) string {
+	switch s := s.(type) {
+	case *Send:
+		return "send " + s.Message
+	case *Wait:
+		return "wait " + FormatDuration(s.For)
+	case *Await:
+		return "await " + strings.Join(s.Events, ", ")
+	case *MakeOffer:
+		return "offer " + s.Offer
+	case *Choose:
+		return "choose"
+	case *Tag:
+		return "tag " + strings.Join(s.Tags, ", ")
+	case *Untag:
+		return "untag " + strings.Join(s.Tags, ", ")
+	case *Set:
+		names := make([]string, len(s.Assign))
+		for i, a := range s.Assign {
+			names[i] = a.Attribute
+		}
+		return "set " + strings.Join(names, ", ")
+	case *Grant:
+		return "grant " + s.Reward
+	case *Goto:
+		return "goto " + s.Target
+	case *End:
+		return "end " + s.Outcome
+	}
+	return string(s.Kind())
+}
+
+// Children gives the blocks of steps inside a step, each with the name that stands
+// between the parent's ID and the child's number, in reading order.
+func Children(s Step) []Block {
+	switch s := s.(type) {
+	case *Await:
+		return []Block{{"otherwise", s.Otherwise}}
+	case *MakeOffer:
+		return []Block{{"taken", s.Taken}, {"lapsed", s.Lapsed}}
+	case *Choose:
+		blocks := make([]Block, 0, len(s.Cases)+1)
+		for i, c := range s.Cases {
+			blocks = append(blocks, Block{fmt.Sprintf("case%d", i+1), c.Steps})
+		}
+		return append(blocks, Block{"otherwise", s.Otherwise})
+	case *Send, *Wait, *Tag, *Untag, *Set, *Grant, *Goto, *End:
+		return nil
+	}
+	return nil
+}
+
+// Block is a named list of steps inside a step.
+type Block struct {
+	Name  string
+	Steps Steps
+}

@@ -1,0 +1,111 @@
+package campaign
+
+import (
+	"fmt"
+	"time"
+)
+
+// TraceLine records one decision, or one message that was not sent and why. Its
+// parameters are names, ids and amounts, never names of people or message bodies.
+type TraceLine struct {
+	At     time.Time         `json:"at"`
+	Step   string            `json:"step,omitempty"`
+	Kind   TraceKind         `json:"kind"`
+	Params map[string]string `json:"params,omitempty"`
+}
+
+// TraceKind is the sort of a decision.
+type TraceKind string
+
+// Trace kinds.
+const (
+	TraceEntered       TraceKind = "entered"
+	TraceHeldOut       TraceKind = "held_out"
+	TraceStep          TraceKind = "step"
+	TraceSend          TraceKind = "send"
+	TraceNotSent       TraceKind = "not_sent"
+	TraceDelayed       TraceKind = "delayed"
+	TraceWaiting       TraceKind = "waiting"
+	TraceHappened      TraceKind = "happened"
+	TraceTimedOut      TraceKind = "timed_out"
+	TraceOfferOpened   TraceKind = "offer_opened"
+	TraceOfferSkipped  TraceKind = "offer_skipped"
+	TraceOfferTaken    TraceKind = "offer_taken"
+	TraceOfferRefused  TraceKind = "offer_refused"
+	TraceOfferLapsed   TraceKind = "offer_lapsed"
+	TraceOfferWithdraw TraceKind = "offer_withdrawn"
+	TraceUnderpaid     TraceKind = "underpaid"
+	TraceAfterEnd      TraceKind = "after_end"
+	TraceLate          TraceKind = "late"
+	TraceGranted       TraceKind = "granted"
+	TraceNotGranted    TraceKind = "not_granted"
+	TraceTagged        TraceKind = "tagged"
+	TraceUntagged      TraceKind = "untagged"
+	TraceSet           TraceKind = "set"
+	TraceChose         TraceKind = "chose"
+	TraceJumped        TraceKind = "jumped"
+	TraceGoal          TraceKind = "goal"
+	TraceExited        TraceKind = "exited"
+	TraceEnded         TraceKind = "ended"
+	TraceFault         TraceKind = "fault"
+)
+
+// TraceKinds lists every kind, for the test that each has words in each language.
+func TraceKinds() []TraceKind {
+	return []TraceKind{
+		TraceEntered, TraceHeldOut, TraceStep, TraceSend, TraceNotSent, TraceDelayed, TraceWaiting, TraceHappened,
+		TraceTimedOut, TraceOfferOpened, TraceOfferSkipped, TraceOfferTaken, TraceOfferRefused, TraceOfferLapsed,
+		TraceOfferWithdraw, TraceUnderpaid, TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
+		TraceUntagged, TraceSet, TraceChose, TraceJumped, TraceGoal, TraceExited, TraceEnded, TraceFault,
+	}
+}
+
+// Reasons for which a message is not sent, or not yet.
+const (
+	ReasonHoldout    = "holdout"
+	ReasonQuietHours = "quiet_hours"
+	ReasonCap        = "cap"
+	ReasonOfferEnded = "offer_ended"
+	ReasonOfferTaken = "offer_taken"
+	ReasonPassed     = "moment_passed"
+	ReasonLeft       = "left_journey"
+	ReasonRender     = "could_not_render"
+	ReasonRefused    = "channel_refused"
+	ReasonUnknown    = "outcome_unknown"
+	ReasonFailed     = "channel_failed"
+	ReasonDeadline   = "deadline_passed"
+	ReasonEnded      = "campaign_ended"
+)
+
+// Lang is a language in which Banyan speaks to people.
+type Lang string
+
+// Languages.
+const (
+	English Lang = "en"
+	Chinese Lang = "zh"
+)
+
+// Words tells a trace line as a sentence that a marketer understands.
+func (l TraceLine) Words(lang Lang) string {
+	table, reasons := traceEnglish, reasonsEnglish
+	if lang == Chinese {
+		table, reasons = traceChinese, reasonsChinese
+	}
+	p := func(name string) string {
+		v := l.Params[name]
+		if name == "reason" {
+			if w, ok := reasons[v]; ok {
+				return w
+			}
+		}
+		return v
+	}
+	words, ok := table[l.Kind]
+	if !ok {
+		return fmt.Sprintf("%s %v", l.Kind, l.Params)
+	}
+	return words(p)
+}
+
+type wording = map[TraceKind]func(p func(string) string) string

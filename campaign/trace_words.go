@@ -1,0 +1,158 @@
+package campaign
+
+var reasonsEnglish = map[string]string{
+	ReasonHoldout:    "this member is in the holdout group, which is measured and sent nothing",
+	ReasonQuietHours: "it is quiet hours",
+	ReasonCap:        "the limit of messages per member is used up",
+	ReasonOfferEnded: "the offer would have ended",
+	ReasonOfferTaken: "the offer was taken already",
+	ReasonPassed:     "its moment had passed when the offer opened",
+	ReasonLeft:       "the member left the journey",
+	ReasonRender:     "the text could not be filled in",
+	ReasonRefused:    "the channel said permanently no",
+	ReasonUnknown:    "the channel's answer was lost, so it may have arrived; it is not repeated blindly",
+	ReasonFailed:     "the channel could not be reached for too long",
+	ReasonDeadline:   "it came too late to be of use",
+	ReasonEnded:      "the campaign was ended",
+	RefusedStock:     "sold out",
+	RefusedPerMember: "the limit per member is reached",
+	RefusedBudget:    "the budget is used up",
+}
+
+var reasonsChinese = map[string]string{
+	ReasonHoldout:    "该会员在对照组,只做统计、不发送",
+	ReasonQuietHours: "正值免打扰时段",
+	ReasonCap:        "已达每位会员的消息上限",
+	ReasonOfferEnded: "届时优惠已结束",
+	ReasonOfferTaken: "优惠已被领取",
+	ReasonPassed:     "优惠开始时提醒时间已过",
+	ReasonLeft:       "会员已离开该旅程",
+	ReasonRender:     "文案无法填充",
+	ReasonRefused:    "渠道永久拒绝",
+	ReasonUnknown:    "渠道的应答丢失,可能已送达,不会盲目重发",
+	ReasonFailed:     "渠道长时间无法连通",
+	ReasonDeadline:   "已过有效时间",
+	ReasonEnded:      "活动已结束",
+	RefusedStock:     "已售罄",
+	RefusedPerMember: "已达每人上限",
+	RefusedBudget:    "预算已用完",
+}
+
+var traceEnglish = wording{
+	TraceEntered: func(p func(string) string) string { return "entered the journey" + by(" by ", p("by")) },
+	TraceHeldOut: func(func(string) string) string {
+		return "belongs to the holdout group: measured, sent and granted nothing"
+	},
+	TraceStep: func(p func(string) string) string { return "came to the step: " + p("name") },
+	TraceSend: func(p func(string) string) string { return "message " + p("message") + " handed to " + p("channel") },
+	TraceNotSent: func(p func(string) string) string {
+		return "message " + p("message") + " NOT sent: " + p("reason") + by(" – ", p("detail"))
+	},
+	TraceDelayed: func(p func(string) string) string {
+		return "message " + p("message") + " waits until " + p("until") + ": " + p("reason")
+	},
+	TraceWaiting:  func(p func(string) string) string { return "waits for " + p("what") + " until " + p("until") },
+	TraceHappened: func(p func(string) string) string { return p("type") + " happened (event " + p("event") + "), in time" },
+	TraceTimedOut: func(p func(string) string) string { return "the time for " + p("what") + " is over" },
+	TraceOfferOpened: func(p func(string) string) string {
+		return "offer " + p("offer") + " opened at " + p("price") + by(", locked until ", p("until"))
+	},
+	TraceOfferSkipped: func(p func(string) string) string { return "offer " + p("offer") + " not made: " + p("reason") },
+	TraceOfferTaken: func(p func(string) string) string {
+		return "offer " + p("offer") + " taken with order " + p("order") + ", paid " + p("paid")
+	},
+	TraceOfferRefused: func(p func(string) string) string {
+		return "order " + p("order") + " did not get offer " + p("offer") + ": " + p("reason") + "; a person must look, because somebody paid"
+	},
+	TraceOfferLapsed:   func(p func(string) string) string { return "offer " + p("offer") + " lapsed" },
+	TraceOfferWithdraw: func(p func(string) string) string { return "offer " + p("offer") + " withdrawn" },
+	TraceUnderpaid: func(p func(string) string) string {
+		return "order " + p("order") + " paid " + p("paid") + " for offer " + p("offer") + ", which costs " + p("price") + ": flagged, not taken"
+	},
+	TraceAfterEnd: func(p func(string) string) string {
+		return "order " + p("order") + " paid " + p("paid") + " for offer " + p("offer") + " after its end: the list price was " + p("price") + "; flagged"
+	},
+	TraceLate: func(p func(string) string) string {
+		return p("type") + " (event " + p("event") + ") was in time but arrived too late for " + p("what") + ", so it changed nothing"
+	},
+	TraceGranted:    func(p func(string) string) string { return "granted " + p("reward") + ": " + p("points") + " points" },
+	TraceNotGranted: func(p func(string) string) string { return "reward " + p("reward") + " NOT granted: " + p("reason") },
+	TraceTagged:     func(p func(string) string) string { return "tagged " + p("tags") },
+	TraceUntagged:   func(p func(string) string) string { return "untagged " + p("tags") },
+	TraceSet:        func(p func(string) string) string { return "set " + p("attribute") },
+	TraceChose:      func(p func(string) string) string { return "took the way: " + p("case") },
+	TraceJumped:     func(p func(string) string) string { return "went to " + p("label") },
+	TraceGoal: func(p func(string) string) string {
+		return "reached the goal with event " + p("event") + by(", worth ", p("value"))
+	},
+	TraceExited: func(p func(string) string) string {
+		return "left the journey because of " + p("type") + " (event " + p("event") + ")"
+	},
+	TraceEnded: func(p func(string) string) string { return "the journey ended: " + p("outcome") },
+	TraceFault: func(p func(string) string) string {
+		return "the rule at " + p("where") + " could not be decided (" + p("detail") + "), taken as not true"
+	},
+}
+
+var traceChinese = wording{
+	TraceEntered: func(p func(string) string) string { return "进入旅程" + by(",起因:", p("by")) },
+	TraceHeldOut: func(func(string) string) string { return "属于对照组:只统计,不发送、不发奖" },
+	TraceStep:    func(p func(string) string) string { return "来到步骤:" + p("name") },
+	TraceSend: func(p func(string) string) string {
+		return "消息 " + p("message") + " 交给 " + p("channel") + " 发送"
+	},
+	TraceNotSent: func(p func(string) string) string {
+		return "消息 " + p("message") + " 未发送:" + p("reason") + by(" – ", p("detail"))
+	},
+	TraceDelayed: func(p func(string) string) string {
+		return "消息 " + p("message") + " 延后到 " + p("until") + ":" + p("reason")
+	},
+	TraceWaiting:  func(p func(string) string) string { return "等待 " + p("what") + ",至 " + p("until") },
+	TraceHappened: func(p func(string) string) string { return "按时发生 " + p("type") + "(事件 " + p("event") + ")" },
+	TraceTimedOut: func(p func(string) string) string { return "等待 " + p("what") + " 的时间已过" },
+	TraceOfferOpened: func(p func(string) string) string {
+		return "优惠 " + p("offer") + " 以 " + p("price") + " 开启" + by(",锁价至 ", p("until"))
+	},
+	TraceOfferSkipped: func(p func(string) string) string { return "未提供优惠 " + p("offer") + ":" + p("reason") },
+	TraceOfferTaken: func(p func(string) string) string {
+		return "以订单 " + p("order") + " 领取优惠 " + p("offer") + ",实付 " + p("paid")
+	},
+	TraceOfferRefused: func(p func(string) string) string {
+		return "订单 " + p("order") + " 未能取得优惠 " + p("offer") + ":" + p("reason") + ";已付款,需人工处理"
+	},
+	TraceOfferLapsed:   func(p func(string) string) string { return "优惠 " + p("offer") + " 过期" },
+	TraceOfferWithdraw: func(p func(string) string) string { return "优惠 " + p("offer") + " 撤回" },
+	TraceUnderpaid: func(p func(string) string) string {
+		return "订单 " + p("order") + " 为优惠 " + p("offer") + " 实付 " + p("paid") + ",应付 " + p("price") + ":已标记,不算领取"
+	},
+	TraceAfterEnd: func(p func(string) string) string {
+		return "订单 " + p("order") + " 在优惠 " + p("offer") + " 结束后付 " + p("paid") + ",当时原价 " + p("price") + ":已标记"
+	},
+	TraceLate: func(p func(string) string) string {
+		return p("type") + "(事件 " + p("event") + ")发生及时但到达太晚,错过 " + p("what") + ",未改变任何步骤"
+	},
+	TraceGranted:    func(p func(string) string) string { return "发放 " + p("reward") + ":" + p("points") + " 积分" },
+	TraceNotGranted: func(p func(string) string) string { return "奖励 " + p("reward") + " 未发放:" + p("reason") },
+	TraceTagged:     func(p func(string) string) string { return "打标签 " + p("tags") },
+	TraceUntagged:   func(p func(string) string) string { return "去标签 " + p("tags") },
+	TraceSet:        func(p func(string) string) string { return "设置 " + p("attribute") },
+	TraceChose:      func(p func(string) string) string { return "走分支:" + p("case") },
+	TraceJumped:     func(p func(string) string) string { return "跳到 " + p("label") },
+	TraceGoal: func(p func(string) string) string {
+		return "达成目标(事件 " + p("event") + ")" + by(",价值 ", p("value"))
+	},
+	TraceExited: func(p func(string) string) string {
+		return "因 " + p("type") + "(事件 " + p("event") + ")离开旅程"
+	},
+	TraceEnded: func(p func(string) string) string { return "旅程结束:" + p("outcome") },
+	TraceFault: func(p func(string) string) string {
+		return "位于 " + p("where") + " 的规则无法判定(" + p("detail") + "),按不成立处理"
+	},
+}
+
+func by(lead, s string) string {
+	if s == "" {
+		return ""
+	}
+	return lead + s
+}

@@ -1,0 +1,286 @@
+package campaign
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Decision is what one turn of the core decided: everything here is written in the
+// transaction that decided it.
+type Decision struct {
+	// State is the journey's new state, opaque to everything but the core.
+	State json.RawMessage
+	// Cursor is the number of the last event of the member that was judged.
+	Cursor int64
+
+	Sends   []SendEffect
+	Offers  []OfferEffect
+	Member  MemberChange
+	Reviews []Review
+	Goal    *Goal
+	Trace   []TraceLine
+
+	// Step and StepName say where the journey stands now.
+	Step     string
+	StepName string
+	// Summary says in a marketer's words what it waits for, without member data.
+	Summary string
+	// WaitUntil is the campaign time of the next look; zero: only an event will do.
+	WaitUntil time.Time
+	// Listens lists the event types that concern the journey from now on.
+	Listens []string
+	// Outcome is set when the journey is over.
+	Outcome string
+}
+
+// Done reports whether the journey is over.
+func (d *Decision) Done() bool { return d.Outcome != "" }
+
+// Outcomes that the engine itself gives; a campaign may name others with end.
+const (
+	OutcomeCompleted = "completed"
+	OutcomeConverted = "converted"
+	OutcomeExited    = "exited"
+	OutcomeEnded     = "ended" // the campaign was ended with --now
+)
+
+// SendEffect is a message to be sent once.
+type SendEffect struct {
+	Key      string        `json:"key"`
+	Step     string        `json:"step"`
+	Message  string        `json:"message"`
+	Kind     MessageKind   `json:"kind"`
+	Bodies   []ChannelBody `json:"bodies"` // in the order in which channels are tried
+	At       time.Time     `json:"at"`
+	Deadline time.Time     `json:"deadline,omitzero"` // of no use after this
+}
+
+// ChannelBody is the wording for one channel.
+type ChannelBody struct {
+	Channel string `json:"channel"`
+	Body    string `json:"body"`
+}
+
+// OfferState is the life of an offer: open, then one of the others for good.
+type OfferState string
+
+// Offer states.
+const (
+	OfferOpen      OfferState = "open"
+	OfferTaken     OfferState = "taken"
+	OfferLapsed    OfferState = "lapsed"
+	OfferWithdrawn OfferState = "withdrawn"
+)
+
+// OfferEffect opens an offer or moves it to its last state.
+type OfferEffect struct {
+	ID         string     `json:"id"`
+	Key        string     `json:"key"`
+	Offer      string     `json:"offer"`
+	Step       string     `json:"step"`
+	State      OfferState `json:"state"`
+	Price      Money      `json:"price"`
+	ListPrice  Money      `json:"list_price"`
+	OpenedAt   time.Time  `json:"opened_at"`
+	ExpiresAt  time.Time  `json:"expires_at,omitzero"`  // zero: no lock
+	GraceUntil time.Time  `json:"grace_until,omitzero"` // late orders are heard until then
+	ClosedAt   time.Time  `json:"closed_at,omitzero"`
+	Order      string     `json:"order,omitempty"`
+	Paid       Money      `json:"paid"`
+}
+
+// MemberChange is what steps changed of the member, in order of tags first.
+type MemberChange struct {
+	AddTags    []string
+	RemoveTags []string
+	Set        map[string]json.RawMessage
+}
+
+// Empty reports whether nothing changes.
+func (c MemberChange) Empty() bool {
+	return len(c.AddTags) == 0 && len(c.RemoveTags) == 0 && len(c.Set) == 0
+}
+
+// ReviewKind says why a person must look.
+type ReviewKind string
+
+// Reasons for a review. In each of them somebody paid.
+const (
+	ReviewUnderpaid ReviewKind = "underpaid"      // paid less than the locked price
+	ReviewCurrency  ReviewKind = "wrong_currency" // paid in another currency
+	ReviewLate      ReviewKind = "late_payment"   // paid in time, arrived after the grace
+	ReviewSoldOut   ReviewKind = "paid_not_taken" // paid, but stock or per_member refused
+	ReviewAfterEnd  ReviewKind = "paid_after_end" // paid the locked price after the lock's end
+)
+
+// Review is opened for a person to decide.
+type Review struct {
+	Key    string            `json:"key"` // one review per key, however often it is found
+	Kind   ReviewKind        `json:"kind"`
+	Offer  string            `json:"offer,omitempty"`
+	Event  string            `json:"event"`
+	Detail map[string]string `json:"detail,omitempty"`
+	At     time.Time         `json:"at"`
+}
+
+// Goal is the conversion, recorded once.
+type Goal struct {
+	At    time.Time
+	Event string
+	Value Money // the event's amount, where it has one
+}
+
+// Ask is a question that only the keeper of the truth can answer exactly, under a
+// lock, in the transaction of the turn: may this be taken, may this be granted? The
+// core stops at it and is run again with the answer.
+type Ask struct {
+	Key   string
+	Take  *TakeAsk
+	Grant *GrantAsk
+}
+
+// TakeAsk asks for one piece of an offer's stock. The core itself knows how many the
+// member has taken; the stock is everybody's.
+type TakeAsk struct {
+	Offer string
+	Stock int // 0: unlimited
+}
+
+// GrantAsk asks for a reward within its budget and limits.
+type GrantAsk struct {
+	Reward    string
+	Points    int64
+	Budget    int64 // 0: unlimited
+	PerMember *Times
+	Step      string
+}
+
+// Answer answers an Ask. A refusal has a reason: stock, per_member or budget.
+type Answer struct {
+	OK     bool   `json:"ok"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// Reasons of a refusal.
+const (
+	RefusedStock     = "stock"
+	RefusedPerMember = "per_member"
+	RefusedBudget    = "budget"
+)
+
+// TurnInput is the input of a journey workflow: ids and numbers, no people.
+type TurnInput struct {
+	Journey int64     `json:"j"`           // the journey's row
+	Turn    int       `json:"t,omitempty"` // the last turn taken, after continue-as-new
+	Step    string    `json:"s,omitempty"` // the Step attribute last written
+	Held    []SendRef `json:"h,omitempty"` // sends not yet done, after continue-as-new
+	// Most is after how many turns the run continues as new, where that is wanted
+	// earlier than the server suggests it; carried from run to run.
+	Most int `json:"n,omitempty"`
+}
+
+// TurnResult is all that the workflow learns of a turn.
+type TurnResult struct {
+	// Turn is the number of the last turn taken: one more than before, or the same
+	// where there was nothing to do or the campaign is paused.
+	Turn int `json:"t"`
+	// Sends are claimed and rendered in PostgreSQL under these keys.
+	Sends []SendRef `json:"s,omitempty"`
+	// Wait is the real span until the next look; negative: only a poke will do.
+	Wait time.Duration `json:"w"`
+	// Due identifies the moment that is waited for, so that a poke that changes
+	// nothing keeps its timer (Unix microseconds on the campaign's clock).
+	Due int64 `json:"d,omitempty"`
+	// Step is the value of the Step search attribute.
+	Step string `json:"p,omitempty"`
+	// Summary is what the Temporal web UI shows of the wait.
+	Summary string `json:"m,omitempty"`
+	// Outcome is set when the journey is over.
+	Outcome string `json:"o,omitempty"`
+}
+
+// SendRef points to a claimed message.
+type SendRef struct {
+	Key     string `json:"k"`
+	Channel string `json:"c"`
+	Message string `json:"m"` // its name, for the activity's summary
+}
+
+// SendOutcome is how a send ended.
+type SendOutcome string
+
+// Outcomes of a send.
+const (
+	SendSent    SendOutcome = "sent"
+	SendRefused SendOutcome = "refused" // this channel says permanently no
+	SendHeld    SendOutcome = "held"    // the campaign is paused: try after the next poke
+	SendDropped SendOutcome = "dropped" // its deadline has passed, or the campaign ended
+	SendUnknown SendOutcome = "unknown" // the answer was lost; to be reconciled
+	SendFailed  SendOutcome = "failed"  // the channel could not be reached for too long
+)
+
+// SendResult is what the workflow learns of a send; Next is the channel to try when
+// this one refused, empty if there is none.
+type SendResult struct {
+	Outcome SendOutcome `json:"o"`
+	Next    string      `json:"n,omitempty"`
+}
+
+// SweepInput is the input of a campaign's workflow and of its sweep over the members:
+// who is in a segment that starts a journey, and has not entered.
+type SweepInput struct {
+	Campaign string `json:"c"`
+	After    string `json:"a,omitempty"` // the last member of the page before
+}
+
+// SweepResult is what one page of a sweep tells the campaign's workflow.
+type SweepResult struct {
+	After string        `json:"a,omitempty"` // where to go on; empty: the sweep is done
+	Wait  time.Duration `json:"w,omitempty"` // real span until the next sweep
+	Over  bool          `json:"o,omitempty"` // the campaign takes no more entrants
+}
+
+// Outgoing is a claimed message on its way to a channel.
+type Outgoing struct {
+	Key          string
+	Campaign     string
+	Journey      string
+	JourneyRow   int64
+	Version      int
+	Member       string
+	Step         string
+	Name         string
+	Kind         MessageKind
+	Bodies       []ChannelBody
+	State        string
+	Settled      bool      // sent, refused … already
+	InDoubt      bool      // an earlier attempt may have reached the provider
+	Paused       bool      // its campaign is paused
+	Ended        bool      // its campaign was ended at once
+	At, Deadline time.Time // campaign time; Deadline may be zero
+	Now          time.Time // campaign time
+	Clock        Clock
+}
+
+// Body finds the wording for a channel and the channel to try after it.
+func (o *Outgoing) Body(channel string) (body, next string, ok bool) {
+	for i, b := range o.Bodies {
+		if b.Channel != channel {
+			continue
+		}
+		if i+1 < len(o.Bodies) {
+			next = o.Bodies[i+1].Channel
+		}
+		return b.Body, next, true
+	}
+	return "", "", false
+}
+
+// Settlement is how an attempt to send ended for good.
+type Settlement struct {
+	Key        string
+	Channel    string
+	State      SendOutcome
+	Reason     string
+	ProviderID string
+}

@@ -1,0 +1,82 @@
+package journey
+
+import (
+	"slices"
+
+	"github.com/banyanhq/banyan/campaign"
+)
+
+// describe fills in what the outside may know of the state: where the journey stands,
+// what it waits for and until when, and which events concern it. It names offers,
+// steps and times, never the member.
+func (r *runner) describe() {
+	if n := r.pl.nodes[r.s.Step]; n != nil {
+		r.d.StepName = n.name
+	}
+	r.d.WaitUntil = r.nextDue()
+	r.d.Listens = r.listens()
+	switch {
+	case r.s.Outcome != "":
+		r.d.StepName = "ended"
+		r.d.Summary = "ended: " + r.s.Outcome
+		r.d.WaitUntil = r.horizon()
+		return
+	case r.s.Ending != "":
+		r.d.Summary = "delayed messages go out before the journey ends as " + r.s.Ending
+		return
+	case !r.s.Waiting:
+		return
+	}
+	switch s := r.pl.nodes[r.s.Step].step.(type) {
+	case *campaign.Wait:
+		r.d.Summary = "waits until " + r.p.local(r.s.Deadline)
+	case *campaign.Await:
+		r.d.Summary = "waits for " + joined(s.Events) + " until " + r.p.local(r.s.Deadline)
+	case *campaign.MakeOffer:
+		title := s.Offer
+		if def, ok := r.p.def.Offer(s.Offer); ok && def.Title != "" {
+			title = def.Title
+		}
+		r.d.Summary = title + " locked until " + r.p.local(r.s.Offer.ExpiresAt)
+	case *campaign.Send:
+		for _, p := range r.s.Pending {
+			if p.Blocks {
+				r.d.Summary = "message " + p.Message + " waits until " + r.p.local(p.Due)
+			}
+		}
+	case *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // never wait
+	}
+}
+
+// listens names the event types for which the journey wants to be woken.
+func (r *runner) listens() []string {
+	var types []string
+	if len(r.s.Open) > 0 || len(r.s.Closed) > 0 {
+		types = append(types, campaign.EventOrderPaid)
+	}
+	for _, m := range r.s.Missed {
+		if s, ok := r.pl.nodes[m.Step].step.(*campaign.Await); ok {
+			types = append(types, s.Events...)
+		}
+	}
+	if r.pl.Goal != nil && !r.s.Goal {
+		types = append(types, r.pl.Goal.Event)
+	}
+	if r.s.Outcome == "" {
+		if r.pl.Exit != nil {
+			types = append(types, r.pl.Exit.Event)
+		}
+		if r.s.Waiting && r.s.Ending == "" {
+			switch s := r.pl.nodes[r.s.Step].step.(type) {
+			case *campaign.Await:
+				types = append(types, s.Events...)
+			case *campaign.MakeOffer:
+				types = append(types, campaign.EventOrderPaid)
+			case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set,
+				*campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
+			}
+		}
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
+}

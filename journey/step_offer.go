@@ -1,0 +1,241 @@
+package journey
+
+import (
+	"encoding/json"
+
+	"github.com/banyanhq/banyan/campaign"
+)
+
+// enterOffer opens the offer. It opens at the moment at which the step before it
+// ended, so that the lock does not depend on how fast a turn ran; but if the engine
+// comes later than the offer's grace (it was down, or the event came late), it opens
+// now: nobody loses a part of the lock to our outage.
+func (r *runner) enterOffer(n *node, s *campaign.MakeOffer) {
+	def, ok := r.p.def.Offer(s.Offer)
+	if !ok {
+		r.fault = campaign.Errorf(campaign.CodeInternal, "campaign %s has no offer %s", r.p.def.Name, s.Offer)
+		return
+	}
+	if def.PerMember > 0 && r.taken[def.Name] >= def.PerMember {
+		r.trace(campaign.TraceOfferSkipped, n.id, "offer", def.Name, "reason", campaign.RefusedPerMember)
+		r.move(n.next)
+		return
+	}
+	if r.now.Sub(r.s.Since) > def.Grace {
+		r.since(r.now, 0)
+	}
+	key := r.key(n.id, "")
+	o := Offer{
+		ID: campaign.OfferID(key), Key: key, Name: def.Name, Step: n.id, State: campaign.OfferOpen,
+		Price: def.Price, ListPrice: def.ListPrice, OpenedAt: r.s.Since,
+	}
+	until := ""
+	if def.Lock > 0 {
+		o.ExpiresAt = o.OpenedAt.Add(def.Lock)
+		o.GraceUntil = o.ExpiresAt.Add(def.Grace)
+		until = r.p.local(o.ExpiresAt)
+	}
+	if !r.s.Holdout {
+		r.d.Offers = append(r.d.Offers, o.effect(campaign.Money{}))
+	}
+	r.trace(campaign.TraceOfferOpened, n.id, "offer", o.Name, "price", o.Price.String(), "until", until)
+	r.s.Offer = &o
+	if s.Announce != "" {
+		p := Pending{
+			Key: r.key(n.id, "announce"), Step: n.id, Message: s.Announce, Via: s.Via, Due: r.now,
+			Offer: o.ID, Before: o.ExpiresAt, Visit: r.s.Visit,
+		}
+		if !r.send(&p) {
+			r.s.Pending = append(r.s.Pending, p)
+		}
+	}
+	if !o.locked() {
+		r.s.Open = append(r.s.Open, o)
+		r.move(n.next)
+		return
+	}
+	for i, rem := range s.Remind {
+		r.remind(n, &o, rem, s.Via, i)
+	}
+	r.s.Waiting = true
+	// An order that was stored before this turn but paid after the offer's opening.
+	for i := range r.in.Events {
+		if e := &r.in.Events[i]; e.Seq <= r.s.Cursor && !r.stopped() && r.s.Waiting {
+			r.order(e)
+		}
+	}
+}
+
+// remind plans one reminder. One whose moment has passed is skipped; one that quiet
+// hours would push past the offer's end is moved to the last moment before them.
+func (r *runner) remind(n *node, o *Offer, rem campaign.Reminder, via []string, i int) {
+	due := o.ExpiresAt.Add(-rem.Before)
+	if due.Before(r.now) {
+		r.trace(campaign.TraceNotSent, n.id, "message", rem.Send, "reason", campaign.ReasonPassed)
+		return
+	}
+	if r.respectsQuiet(rem.Send) {
+		if start, end, quiet := r.quietAt(due); quiet && !end.Before(o.ExpiresAt) {
+			due = start.Add(-quietMargin)
+			if due.Before(r.now) {
+				due = r.now
+			}
+		}
+	}
+	r.s.Pending = append(r.s.Pending, Pending{
+		Key: r.key(n.id, part("remind", i)), Step: n.id, Message: rem.Send, Via: via, Due: due,
+		Offer: o.ID, Before: o.ExpiresAt, Visit: r.s.Visit,
+	})
+}
+
+func (r *runner) lapse(n *node) {
+	o := r.s.Offer
+	o.State, o.ClosedAt = campaign.OfferLapsed, o.ExpiresAt
+	r.closeOffer(o, campaign.Money{}, campaign.ReasonOfferEnded)
+	r.trace(campaign.TraceOfferLapsed, n.id, "offer", o.Name)
+	r.since(o.ExpiresAt, 0)
+	r.move(n.blocks["lapsed"])
+}
+
+func (r *runner) withdraw(o *Offer) {
+	o.State, o.ClosedAt = campaign.OfferWithdrawn, r.at
+	r.closeOffer(o, campaign.Money{}, campaign.ReasonLeft)
+	r.trace(campaign.TraceOfferWithdraw, o.Step, "offer", o.Name)
+}
+
+func (r *runner) closeOffer(o *Offer, paid campaign.Money, why string) {
+	if !r.s.Holdout {
+		r.d.Offers = append(r.d.Offers, o.effect(paid))
+	}
+	r.s.Closed = lastN(append(r.s.Closed, *o), keepClosed)
+	for i := 0; i < len(r.s.Pending); {
+		if r.s.Pending[i].Offer == o.ID {
+			r.notSent(&r.s.Pending[i], why)
+			r.s.Pending = append(r.s.Pending[:i], r.s.Pending[i+1:]...)
+			continue
+		}
+		i++
+	}
+}
+
+// order judges an order for an offer of this journey: the one that the step waits for,
+// one without a lock, or one that has closed.
+func (r *runner) order(e *campaign.Event) {
+	if e.Type != campaign.EventOrderPaid {
+		return
+	}
+	var props struct {
+		Order string `json:"order"`
+		Offer string `json:"offer"`
+	}
+	if err := json.Unmarshal(e.Properties, &props); err != nil || props.Offer == "" {
+		return
+	}
+	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() && r.s.Offer.Name == props.Offer && !e.Time.Before(r.s.Offer.OpenedAt) {
+		o := r.s.Offer
+		if !r.takes(o, e, props.Order) {
+			return
+		}
+		n := r.pl.nodes[r.s.Step]
+		r.s.Event = e
+		r.since(e.Time, e.Seq)
+		r.move(n.blocks["taken"])
+		return
+	}
+	for i := range r.s.Open {
+		o := &r.s.Open[i]
+		if o.Name != props.Offer || e.Time.Before(o.OpenedAt) {
+			continue
+		}
+		if r.takes(o, e, props.Order) {
+			r.s.Open = append(r.s.Open[:i], r.s.Open[i+1:]...)
+		}
+		return
+	}
+	for i := len(r.s.Closed) - 1; i >= 0; i-- {
+		o := &r.s.Closed[i]
+		if o.Name == props.Offer && !e.Time.Before(o.OpenedAt) && o.Order != props.Order {
+			r.tooLate(o, e, props.Order)
+			return
+		}
+	}
+}
+
+// takes decides whether an order takes an open offer, and records why not.
+func (r *runner) takes(o *Offer, e *campaign.Event, order string) bool {
+	paid := amount(e, r.p.def.Currency)
+	if o.locked() && (e.Time.After(o.ExpiresAt) || e.Stored.After(o.GraceUntil)) {
+		r.tooLate(o, e, order)
+		return false
+	}
+	switch {
+	case paid.Currency != o.Price.Currency:
+		r.review(campaign.ReviewCurrency, o, e, order, paid, o.Price)
+		r.trace(campaign.TraceUnderpaid, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.Price.String())
+		return false
+	case paid.Minor < o.Price.Minor:
+		r.review(campaign.ReviewUnderpaid, o, e, order, paid, o.Price)
+		r.trace(campaign.TraceUnderpaid, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.Price.String())
+		return false
+	}
+	if def, ok := r.p.def.Offer(o.Name); ok && !r.s.Holdout {
+		answer := campaign.Answer{Reason: campaign.RefusedPerMember}
+		if def.PerMember == 0 || r.taken[o.Name] < def.PerMember {
+			if answer, ok = r.ask(campaign.Ask{
+				Key:  o.Key + "/take/" + e.ID,
+				Take: &campaign.TakeAsk{Offer: o.Name, Stock: def.Stock},
+			}); !ok {
+				return false
+			}
+		}
+		if !answer.OK {
+			r.review(campaign.ReviewSoldOut, o, e, order, paid, o.Price)
+			r.trace(campaign.TraceOfferRefused, o.Step, "order", order, "offer", o.Name, "reason", answer.Reason)
+			return false
+		}
+	}
+	o.State, o.ClosedAt, o.Order = campaign.OfferTaken, e.Time, order
+	r.taken[o.Name]++
+	r.closeOffer(o, paid, campaign.ReasonOfferTaken)
+	r.trace(campaign.TraceOfferTaken, o.Step, "offer", o.Name, "order", order, "paid", paid.String())
+	return true
+}
+
+// tooLate records an order that no longer takes its offer. One that was paid in time
+// opens a review; so does one that paid less than the price at its own time.
+func (r *runner) tooLate(o *Offer, e *campaign.Event, order string) {
+	paid := amount(e, r.p.def.Currency)
+	end := o.ExpiresAt
+	if o.State == campaign.OfferTaken || o.State == campaign.OfferWithdrawn {
+		end = o.ClosedAt
+	}
+	switch {
+	case o.locked() && o.State != campaign.OfferTaken && !e.Time.After(end):
+		r.review(campaign.ReviewLate, o, e, order, paid, o.Price)
+		r.trace(campaign.TraceLate, o.Step, "type", e.Type, "event", e.ID, "what", "offer "+o.Name)
+	case paid.Currency != o.ListPrice.Currency || paid.Minor < o.ListPrice.Minor:
+		r.review(campaign.ReviewAfterEnd, o, e, order, paid, o.ListPrice)
+		r.trace(campaign.TraceAfterEnd, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.ListPrice.String())
+	}
+}
+
+func (r *runner) review(kind campaign.ReviewKind, o *Offer, e *campaign.Event, order string, paid, price campaign.Money) {
+	r.d.Reviews = append(r.d.Reviews, campaign.Review{
+		Key: o.Key + "/review/" + e.ID, Kind: kind, Offer: o.Name, Event: e.ID, At: e.Time,
+		Detail: map[string]string{"order": order, "paid": paid.String(), "price": price.String()},
+	})
+}
+
+// amount is what an event paid, if it says so in the money form that the API stores.
+func amount(e *campaign.Event, currency campaign.Currency) campaign.Money {
+	var props struct {
+		Amount campaign.Money `json:"amount"`
+	}
+	if err := json.Unmarshal(e.Properties, &props); err != nil {
+		return campaign.Money{Currency: currency}
+	}
+	if props.Amount.Currency == "" {
+		props.Amount.Currency = currency
+	}
+	return props.Amount
+}

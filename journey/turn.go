@@ -1,0 +1,451 @@
+package journey
+
+import (
+	"slices"
+	"time"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/rules"
+)
+
+// Input is all that a turn may know besides the definition and the state.
+type Input struct {
+	ID      campaign.JourneyID
+	Version int
+	// Now is PostgreSQL's time on the campaign's clock, read under the member's lock:
+	// every event stored until then is among Events.
+	Now    time.Time
+	Member *campaign.Member
+	// Events are the member's events of the types that Needs names, numbered after
+	// the cursor or not older than the state's Since, by number.
+	Events    []campaign.Event
+	Behaviour map[campaign.Behaviour]campaign.BehaviourValue
+	// Sent are the moments of the member's messages that count against the
+	// campaign's cap, ascending.
+	Sent []time.Time
+	// Taken counts the offers that the member has taken in this campaign, by name.
+	Taken map[string]int
+	// Answers are the answers to what earlier runs of this turn asked, by key.
+	Answers map[string]campaign.Answer
+	// Via is the installation's default list of channels.
+	Via []string
+	// EndNow ends the journey, whatever it waits for.
+	EndNow bool
+}
+
+// maxStepsPerTurn stops a turn that would never end. The checker refuses loops without
+// a wait, so reaching it is a fault of ours.
+const maxStepsPerTurn = 10_000
+
+// Turn takes one turn. When the core needs an exact answer (is there stock left, does
+// the budget allow it) it returns the question instead of a decision: the driver
+// answers it under a lock and calls again with the same state and the answer added.
+func (p *Program) Turn(state State, in Input) (campaign.Decision, *campaign.Ask, error) {
+	pl, err := p.plan(in.ID.Journey)
+	if err != nil {
+		return campaign.Decision{}, nil, err
+	}
+	r := newRunner(p, pl, state, &in)
+	r.live()
+	return r.result()
+}
+
+// After judges events that come after the journey's end: an order for an offer without
+// a lock still takes it; one that comes too late is recorded, because somebody paid;
+// and a conversion that by its own time fell into the journey counts, however late it
+// arrives.
+func (p *Program) After(state State, in Input) (campaign.Decision, *campaign.Ask, error) {
+	pl, err := p.plan(in.ID.Journey)
+	if err != nil {
+		return campaign.Decision{}, nil, err
+	}
+	r := newRunner(p, pl, state, &in)
+	for _, e := range r.unjudged() {
+		r.order(e)
+		if r.asked != nil {
+			break
+		}
+		r.missed(e)
+		if !e.Time.After(r.s.Ended) {
+			r.judgeGoal(e)
+		}
+		r.s.Cursor = max(r.s.Cursor, e.Seq)
+	}
+	return r.result()
+}
+
+type runner struct {
+	p     *Program
+	pl    *plan
+	s     State
+	in    *Input
+	d     campaign.Decision
+	asked *campaign.Ask
+	sent  []time.Time
+	taken map[string]int
+	facts rules.Facts
+	now   time.Time // of the turn
+	at    time.Time // of the thing that is being judged
+	steps int
+	fault error
+}
+
+func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
+	r := &runner{p: p, pl: pl, s: state, in: in, now: in.Now, at: in.Now, taken: map[string]int{}}
+	// The caller may run the same state again with more answers, so nothing that it
+	// holds may be written through.
+	r.s.Moved = slices.Clone(state.Moved)
+	r.s.Open = slices.Clone(state.Open)
+	r.s.Closed = slices.Clone(state.Closed)
+	r.s.Missed = slices.Clone(state.Missed)
+	r.s.Pending = slices.Clone(state.Pending)
+	if state.Offer != nil {
+		o := *state.Offer
+		r.s.Offer = &o
+	}
+	r.sent = slices.Clone(in.Sent)
+	for k, v := range in.Taken {
+		r.taken[k] = v
+	}
+	r.facts = rules.Facts{Now: in.Now, Member: in.Member, Behaviour: in.Behaviour}
+	return r
+}
+
+// live runs the journey through everything that has happened and fallen due.
+func (r *runner) live() {
+	queue := r.unjudged()
+	if r.s.Fresh {
+		r.s.Fresh = false
+		if r.s.Holdout {
+			r.trace(campaign.TraceHeldOut, "")
+		}
+		r.at = r.s.Since
+		r.move(r.pl.first)
+	}
+	for !r.stopped() {
+		r.settle()
+		if r.stopped() {
+			return
+		}
+		if r.in.EndNow {
+			r.at = r.now
+			r.leave(campaign.OutcomeEnded)
+			return
+		}
+		due := r.nextDue()
+		switch {
+		case len(queue) > 0 && (due.IsZero() || !queue[0].Stored.After(due)):
+			r.at = queue[0].Stored
+			r.event(queue[0])
+			if r.asked == nil {
+				r.s.Cursor = max(r.s.Cursor, queue[0].Seq)
+				queue = queue[1:]
+			}
+		case !due.IsZero() && !due.After(r.now):
+			r.at = due
+			r.fire(due)
+		default:
+			return
+		}
+	}
+}
+
+// unjudged are the events that no turn has looked at, in the order of their storing.
+// In the first turn these are also events stored before the one that started the
+// journey, if by their own time they came after it.
+func (r *runner) unjudged() []*campaign.Event {
+	var queue []*campaign.Event
+	for i := range r.in.Events {
+		e := &r.in.Events[i]
+		fresh := r.s.Fresh && !e.Time.Before(r.s.Entered) && !slices.Contains(r.s.Moved, e.Seq)
+		if e.Seq > r.s.Cursor || fresh {
+			queue = append(queue, e)
+		}
+	}
+	return queue
+}
+
+func (r *runner) stopped() bool { return r.asked != nil || r.fault != nil || r.s.Outcome != "" }
+
+// settle runs steps until one waits or the journey is over.
+func (r *runner) settle() {
+	for !r.stopped() && !r.s.Waiting && r.s.Ending == "" {
+		if r.steps++; r.steps > maxStepsPerTurn {
+			r.fault = campaign.Errorf(campaign.CodeInternal, "journey %s runs through more than %d steps without a wait", r.in.ID.Journey, maxStepsPerTurn)
+			return
+		}
+		if r.s.Step == "" {
+			r.finish(campaign.OutcomeCompleted)
+			return
+		}
+		n := r.pl.nodes[r.s.Step]
+		if n == nil {
+			r.fault = campaign.Errorf(campaign.CodeInternal, "journey %s has no step %s", r.in.ID.Journey, r.s.Step)
+			return
+		}
+		r.s.Visit++
+		r.traceAt(n.id, campaign.TraceStep, "name", n.name)
+		r.enter(n)
+	}
+}
+
+// enter begins a step. Each kind has its file.
+func (r *runner) enter(n *node) {
+	switch s := n.step.(type) {
+	case *campaign.Send:
+		r.enterSend(n, s)
+	case *campaign.Wait:
+		r.enterWait(s)
+	case *campaign.Await:
+		r.enterAwait(n, s)
+	case *campaign.MakeOffer:
+		r.enterOffer(n, s)
+	case *campaign.Choose:
+		r.enterChoose(n, s)
+	case *campaign.Tag:
+		r.enterTag(n, s)
+	case *campaign.Untag:
+		r.enterUntag(n, s)
+	case *campaign.Set:
+		r.enterSet(n, s)
+	case *campaign.Grant:
+		r.enterGrant(n, s)
+	case *campaign.Goto:
+		r.enterGoto(n, s)
+	case *campaign.End:
+		r.enterEnd(s)
+	}
+}
+
+// event judges one event: may it end the journey, does the step wait for it, is it an
+// order for an offer, has it come too late, is it the goal.
+func (r *runner) event(e *campaign.Event) {
+	if !e.Time.Before(r.s.Entered) && r.pl.Exit != nil && r.pl.Exit.Event == e.Type && r.s.Ending == "" && r.holds("exit", r.pl.exit, e) {
+		r.trace(campaign.TraceExited, "", "type", e.Type, "event", e.ID)
+		r.leave(campaign.OutcomeExited)
+		return
+	}
+	moved := false
+	if r.s.Waiting && r.s.Ending == "" {
+		n := r.pl.nodes[r.s.Step]
+		if s, ok := n.step.(*campaign.Await); ok && r.awaits(n, s, e) {
+			r.happened(n, e)
+			moved = true
+		}
+	}
+	if r.order(e); r.asked != nil {
+		return
+	}
+	if !moved {
+		r.missed(e)
+	}
+	r.judgeGoal(e)
+}
+
+func (r *runner) judgeGoal(e *campaign.Event) {
+	if r.pl.Goal == nil || r.s.Goal || r.pl.Goal.Event != e.Type || e.Time.Before(r.s.Entered) || !r.holds("goal", r.pl.goal, e) {
+		return
+	}
+	r.s.Goal = true
+	value := amount(e, r.p.def.Currency)
+	r.d.Goal = &campaign.Goal{At: e.Time, Event: e.ID, Value: value}
+	params := []string{"event", e.ID}
+	if !value.IsZero() {
+		params = append(params, "value", value.String())
+	}
+	r.trace(campaign.TraceGoal, "", params...)
+	if r.pl.OnGoal != campaign.GoalContinues && r.s.Ending == "" && r.s.Outcome == "" {
+		if r.s.Waiting && r.waitsForOffer() {
+			r.withdraw(r.s.Offer)
+		}
+		r.dropPending(campaign.ReasonLeft)
+		r.finish(campaign.OutcomeConverted)
+	}
+}
+
+// nextDue is the earliest moment at which something falls due; zero: nothing will.
+func (r *runner) nextDue() time.Time {
+	var due time.Time
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (due.IsZero() || t.Before(due)) {
+			due = t
+		}
+	}
+	for i := range r.s.Pending {
+		earlier(r.s.Pending[i].Due)
+	}
+	if r.s.Waiting && r.s.Ending == "" {
+		earlier(r.stepDue())
+	}
+	return due
+}
+
+func (r *runner) stepDue() time.Time {
+	switch s := r.pl.nodes[r.s.Step].step.(type) {
+	case *campaign.Wait:
+		return r.s.Deadline
+	case *campaign.Await:
+		return r.s.Deadline.Add(s.Grace)
+	case *campaign.MakeOffer:
+		return r.s.Offer.GraceUntil
+	case *campaign.Send: // its message is pending
+	case *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // never wait
+	}
+	return time.Time{}
+}
+
+// fire does what fell due at a moment: messages before the end of the wait, so that a
+// reminder due at the last moment is judged while its offer is open.
+func (r *runner) fire(due time.Time) {
+	for i := range r.s.Pending {
+		if !r.s.Pending[i].Due.After(due) {
+			r.firePending(i)
+			return
+		}
+	}
+	n := r.pl.nodes[r.s.Step]
+	switch s := n.step.(type) {
+	case *campaign.Wait:
+		r.since(r.s.Deadline, 0)
+		r.move(n.next)
+	case *campaign.Await:
+		r.timedOut(n, s)
+	case *campaign.MakeOffer:
+		r.lapse(n)
+	case *campaign.Send, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End:
+		r.fault = campaign.Errorf(campaign.CodeInternal, "step %s of journey %s has no timer", n.id, r.in.ID.Journey)
+	}
+}
+
+// move goes to a step, which settle will enter.
+func (r *runner) move(id string) {
+	r.s.Step, r.s.Waiting, r.s.Deadline = id, false, time.Time{}
+}
+
+// since sets the logical moment of the next step: the own time of an event (seq) or
+// the due moment of a timer (0). It never goes back.
+func (r *runner) since(t time.Time, seq int64) {
+	if t.After(r.s.Since) {
+		r.s.Since, r.s.Moved = t, nil
+	}
+	if seq != 0 {
+		r.s.Moved = append(r.s.Moved, seq)
+	}
+}
+
+// finish ends the journey in its own course: delayed messages still go out first.
+func (r *runner) finish(outcome string) {
+	if len(r.s.Pending) > 0 {
+		r.s.Ending, r.s.Waiting = outcome, true
+		return
+	}
+	r.over(outcome)
+}
+
+// leave ends the journey at once: open offers are withdrawn, and what this turn or an
+// earlier one had not yet sent is not sent.
+func (r *runner) leave(outcome string) {
+	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() {
+		r.withdraw(r.s.Offer)
+	}
+	for i := range r.s.Open {
+		r.withdraw(&r.s.Open[i])
+	}
+	r.s.Open = nil
+	for _, send := range r.d.Sends {
+		r.traceAt(send.Step, campaign.TraceNotSent, "message", send.Message, "reason", campaign.ReasonLeft)
+	}
+	r.d.Sends = nil
+	r.dropPending(campaign.ReasonLeft)
+	r.over(outcome)
+}
+
+func (r *runner) over(outcome string) {
+	r.s.Outcome, r.s.Ending, r.s.Waiting, r.s.Ended = outcome, "", false, r.at
+	r.trace(campaign.TraceEnded, "", "outcome", outcome)
+}
+
+func (r *runner) waitsForOffer() bool {
+	n := r.pl.nodes[r.s.Step]
+	if n == nil {
+		return false
+	}
+	_, ok := n.step.(*campaign.MakeOffer)
+	return ok && r.s.Offer != nil
+}
+
+// holds decides a condition; none holds always. One that cannot be decided does not
+// hold, and the trace says so.
+func (r *runner) holds(where string, x *rules.Expr, e *campaign.Event) bool {
+	if x == nil {
+		return true
+	}
+	ok, err := x.Bool(r.with(e))
+	if err != nil {
+		r.trace(campaign.TraceFault, "", "where", where, "detail", err.Error())
+		return false
+	}
+	return ok
+}
+
+// with gives the facts for an expression; e is `event`.
+func (r *runner) with(e *campaign.Event) *rules.Facts {
+	r.facts.Event, r.facts.Start = e, r.s.Start
+	r.facts.Offer = nil
+	if o := r.s.Offer; o != nil {
+		view := rules.OfferView{ID: o.ID, Name: o.Name, Price: o.Price, ListPrice: o.ListPrice, ExpiresAt: o.ExpiresAt}
+		if def, ok := r.p.def.Offer(o.Name); ok {
+			view.Title = def.Title
+		}
+		r.facts.Offer = &view
+	}
+	return &r.facts
+}
+
+// ask puts a question to the keeper of the truth; ok is false until it is answered.
+func (r *runner) ask(a campaign.Ask) (campaign.Answer, bool) {
+	if answer, ok := r.in.Answers[a.Key]; ok {
+		return answer, true
+	}
+	r.asked = &a
+	return campaign.Answer{}, false
+}
+
+func (r *runner) trace(kind campaign.TraceKind, step string, params ...string) {
+	if step == "" {
+		step = r.s.Step
+	}
+	r.traceAt(step, kind, params...)
+}
+
+func (r *runner) traceAt(step string, kind campaign.TraceKind, params ...string) {
+	line := campaign.TraceLine{At: r.at, Step: step, Kind: kind}
+	for i := 0; i+1 < len(params); i += 2 {
+		if params[i+1] == "" {
+			continue
+		}
+		if line.Params == nil {
+			line.Params = map[string]string{}
+		}
+		line.Params[params[i]] = params[i+1]
+	}
+	r.d.Trace = append(r.d.Trace, line)
+}
+
+func (r *runner) result() (campaign.Decision, *campaign.Ask, error) {
+	if r.fault != nil {
+		return campaign.Decision{}, nil, r.fault
+	}
+	if r.asked != nil {
+		return campaign.Decision{}, r.asked, nil
+	}
+	var err error
+	if r.d.State, err = r.s.Save(); err != nil {
+		return campaign.Decision{}, nil, err
+	}
+	r.d.Cursor = r.s.Cursor
+	r.d.Step = r.s.Step
+	r.d.Outcome = r.s.Outcome
+	r.describe()
+	return r.d, nil, nil
+}

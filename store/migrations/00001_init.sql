@@ -1,0 +1,321 @@
+-- The whole of Banyan's truth. Safe on a live database: it only creates.
+-- Times called at, opened_at, expires_at … are on the campaign's clock; stored_at,
+-- created_at and the like are real. For all but demo campaigns they are the same.
+
+-- +goose Up
+
+create table campaigns (
+    name            text primary key,
+    state           text not null default 'draft'
+                    check (state in ('draft', 'running', 'paused', 'draining', 'ended')),
+    version         int  not null,                -- the one that new entrants take
+    clock_factor    bigint not null default 1 check (clock_factor between 1 and 86400),
+    clock_real      timestamptz,                  -- when a demo clock was started
+    clock_start     timestamptz,                  -- what it showed then
+    created_at      timestamptz not null default now(),
+    started_at      timestamptz,
+    ended_at        timestamptz
+);
+
+create table campaign_versions (
+    campaign    text not null references campaigns,
+    version     int  not null,
+    digest      text not null,                    -- SHA-256 of the source
+    source      text not null,
+    definition  jsonb not null,                   -- checked; the core reads this, never the source
+    created_at  timestamptz not null default now(),
+    primary key (campaign, version),
+    unique (campaign, digest)
+);
+create index campaign_versions_digest on campaign_versions (digest);
+
+create table members (
+    id           text primary key check (octet_length(id) between 1 and 128),
+    attributes   jsonb not null default '{}',
+    tags         text[] not null default '{}',
+    joined_at    timestamptz not null,
+    source       text not null default '',
+    inviter      text not null default '',
+    points       bigint not null default 0,       -- projection of the ledger
+    event_seq    bigint not null default 0,       -- number of the last stored event
+    last_stored  timestamptz not null default 'epoch', -- when it was stored; clock readings never go behind it
+    created_at   timestamptz not null default now(),
+    updated_at   timestamptz not null default now()
+) with (fillfactor = 80);
+
+-- The event log is the truth. seq is taken under the member's row lock, so that a
+-- cursor can never pass a row that commits late; stored_at is read under the same lock.
+create table events (
+    id          text primary key check (octet_length(id) between 1 and 128),
+    member      text not null references members,
+    seq         bigint not null,
+    type        text not null,
+    time        timestamptz not null,
+    stored_at   timestamptz not null,
+    properties  jsonb not null default '{}',
+    unique (member, seq)
+);
+create index events_member_type_time on events (member, type, time);
+
+-- What the router has still to do. An intent is deleted in the transaction that did it.
+create table intents (
+    id          bigint generated always as identity primary key,
+    kind        text not null check (kind in ('event', 'member', 'start', 'poke')),
+    member      text,
+    event       text,                              -- kind event
+    journey     bigint,                            -- kind start, poke
+    created_at  timestamptz not null default now(),
+    due_at      timestamptz not null default now() -- not before; moved on by failures
+);
+create index intents_due on intents (due_at, id);
+
+create table journeys (
+    id           bigint generated always as identity primary key,
+    campaign     text not null,
+    version      int not null,
+    digest       text not null,
+    journey      text not null,
+    member       text not null references members,
+    entry        int not null check (entry > 0),
+    workflow_id  text not null unique,
+    holdout      boolean not null default false,
+    state        jsonb not null,                   -- the core's own
+    turn         int not null default 0,           -- last turn taken
+    cursor       bigint not null,                  -- last event judged
+    step         text not null default '',
+    step_name    text not null default '',
+    summary      text not null default '',
+    listens      text[] not null default '{}',
+    wait_until   timestamptz,
+    status       text not null default 'active' check (status in ('active', 'done')),
+    outcome      text not null default '',
+    goal_at      timestamptz,
+    goal_event   text,
+    goal_minor   bigint,
+    entered_by   text not null,                    -- event, segment or api
+    entered_at   timestamptz not null,             -- campaign time
+    ended_at     timestamptz,                      -- campaign time
+    created_at   timestamptz not null default now(),
+    unique (campaign, journey, member, entry),
+    foreign key (campaign, version) references campaign_versions
+) with (fillfactor = 70);
+create index journeys_member on journeys (member);
+create index journeys_active on journeys (campaign, journey, step) where status = 'active';
+
+-- One row per turn: a turn that is asked for again after a lost answer is answered from here.
+create table turns (
+    journey   bigint not null references journeys,
+    turn      int not null,
+    result    jsonb not null,
+    at        timestamptz not null default clock_timestamp(),
+    primary key (journey, turn)
+);
+
+create table trace (
+    id       bigint generated always as identity primary key,
+    journey  bigint not null references journeys,
+    turn     int not null,                         -- 0: outside a turn (router, send)
+    at       timestamptz not null,
+    step     text not null default '',
+    kind     text not null,
+    params   jsonb not null default '{}',
+    campaign text not null,
+    version  int not null
+);
+create index trace_journey on trace (journey, id);
+create index trace_campaign on trace (campaign, kind, step);
+
+-- Every effect is claimed here, under its key, in the transaction that decided it, and settled after.
+create table effects (
+    key         text primary key,
+    kind        text not null check (kind in ('send', 'offer', 'grant')),
+    journey     bigint not null references journeys,
+    turn        int not null,
+    state       text not null check (state in ('claimed', 'settled', 'refused', 'failed', 'dropped', 'unknown')),
+    reason      text not null default '',
+    claimed_at  timestamptz not null default clock_timestamp(),
+    settled_at  timestamptz
+);
+create index effects_open on effects (claimed_at) where state in ('claimed', 'unknown');
+
+create table messages (
+    key          text primary key references effects,
+    campaign     text not null,
+    version      int not null,
+    journey      bigint not null references journeys,
+    member       text not null,
+    step         text not null,
+    name         text not null,
+    kind         text not null,
+    bodies       jsonb not null,                   -- [{channel, body}] in the order of trial
+    channel      text not null default '',         -- the one that took it, or the last that refused
+    state        text not null check (state in ('claimed', 'sent', 'refused', 'failed', 'dropped', 'unknown')),
+    reason       text not null default '',
+    provider_id  text not null default '',
+    attempts     int not null default 0,
+    at           timestamptz not null,             -- decided, campaign time
+    deadline     timestamptz,                      -- campaign time
+    sent_at      timestamptz                       -- real
+);
+create index messages_member on messages (member, at);
+create index messages_campaign on messages (campaign, state);
+
+create table offers (
+    id           text primary key,
+    key          text not null unique references effects,
+    campaign     text not null,
+    version      int not null,
+    offer        text not null,
+    journey      bigint not null references journeys,
+    member       text not null,
+    step         text not null,
+    state        text not null check (state in ('open', 'taken', 'lapsed', 'withdrawn')),
+    price        bigint not null,
+    list_price   bigint not null,
+    currency     text not null,
+    opened_at    timestamptz not null,
+    expires_at   timestamptz,
+    grace_until  timestamptz,
+    closed_at    timestamptz,
+    order_id     text,
+    paid         bigint,
+    check (state <> 'taken' or order_id is not null)
+);
+create index offers_member on offers (member, campaign, offer);
+create index offers_campaign on offers (campaign, offer, state);
+
+-- Stock is exact under any number of simultaneous orders: the condition stands in the
+-- statement and the check stands behind it.
+create table offer_stock (
+    campaign  text not null,
+    offer     text not null,
+    stock     int not null,                         -- of the version that was submitted last
+    taken     int not null default 0 check (taken >= 0),
+    primary key (campaign, offer)
+) with (fillfactor = 50);
+
+-- The ledger: append-only double entry. Entries of a posting sum to zero per asset.
+create table ledger_accounts (
+    id        bigint generated always as identity primary key,
+    asset     text not null check (asset in ('points')),
+    kind      text not null check (kind in ('issuer', 'member')),
+    owner     text not null,                        -- campaign of an issuer, member of the rest
+    balance   bigint not null default 0,            -- projection, moved in the same transaction; an issuer's is derived
+    unique (asset, kind, owner),
+    check (kind = 'issuer' or balance >= 0)
+) with (fillfactor = 70);
+
+create table ledger_postings (
+    id      bigint generated always as identity primary key,
+    key     text not null unique,                   -- idempotency: the effect key
+    kind    text not null check (kind in ('grant')),
+    reward  text not null default '',
+    at      timestamptz not null default clock_timestamp()
+);
+
+create table ledger_entries (
+    posting  bigint not null references ledger_postings,
+    account  bigint not null references ledger_accounts,
+    amount   bigint not null check (amount <> 0),
+    primary key (posting, account)
+);
+
+-- +goose StatementBegin
+create function ledger_entries_check() returns trigger language plpgsql as $$
+begin
+    if exists (
+        select 1 from fresh f join ledger_accounts a on a.id = f.account
+        group by f.posting, a.asset having sum(f.amount) <> 0
+    ) then
+        raise exception 'ledger entries of a posting do not sum to zero';
+    end if;
+    -- The issuer's row is never locked: every grant would wait for it.
+    update ledger_accounts a set balance = a.balance + s.amount
+      from (select account, sum(amount) as amount from fresh group by account order by account) s
+     where a.id = s.account and a.kind <> 'issuer';
+    return null;
+end $$;
+-- +goose StatementEnd
+create trigger ledger_entries_check after insert on ledger_entries
+    referencing new table as fresh for each statement execute function ledger_entries_check();
+
+-- +goose StatementBegin
+create function append_only() returns trigger language plpgsql as $$
+begin
+    raise exception '% is append-only', tg_table_name;
+end $$;
+-- +goose StatementEnd
+create trigger ledger_entries_append_only before update or delete on ledger_entries
+    for each row execute function append_only();
+create trigger ledger_postings_append_only before update or delete on ledger_postings
+    for each row execute function append_only();
+
+create table budgets (
+    campaign  text not null,
+    reward    text not null,
+    cap       bigint not null check (cap >= 0),
+    used      bigint not null default 0 check (used >= 0),
+    primary key (campaign, reward)
+) with (fillfactor = 50);
+
+-- Every grant that was asked for, the refused ones too: a retry gets the same answer.
+create table grants (
+    key       text primary key references effects,
+    campaign  text not null,
+    version   int not null,
+    reward    text not null,
+    member    text not null,
+    journey   bigint not null references journeys,
+    step      text not null,
+    points    bigint not null check (points > 0),
+    state     text not null check (state in ('granted', 'refused')),
+    reason    text not null default '',
+    at        timestamptz not null,                 -- campaign time
+    created_at timestamptz not null default clock_timestamp()
+);
+create index grants_member on grants (member, campaign, reward, at);
+create index grants_campaign on grants (campaign, reward, state);
+
+-- For people to decide; so far opened and listed, decided in a later version.
+create table reviews (
+    id        bigint generated always as identity primary key,
+    key       text not null unique,
+    kind      text not null,
+    campaign  text not null,
+    journey   bigint not null references journeys,
+    member    text not null,
+    offer     text not null default '',
+    event     text not null,
+    detail    jsonb not null default '{}',
+    state     text not null default 'open' check (state in ('open', 'approved', 'rejected')),
+    at        timestamptz not null,
+    created_at timestamptz not null default now()
+);
+create index reviews_campaign on reviews (campaign, state);
+
+create table api_keys (
+    id          bigint generated always as identity primary key,
+    name        text not null,
+    hash        bytea not null unique,              -- SHA-256 of the key; the key itself is shown once
+    prefix      text not null,                      -- the first characters, to recognise it
+    scopes      text[] not null,
+    created_at  timestamptz not null default now(),
+    expires_at  timestamptz,
+    revoked_at  timestamptz
+);
+
+create table idempotency (
+    api_key       bigint not null references api_keys on delete cascade,
+    key           text not null check (octet_length(key) between 1 and 255),
+    request_hash  bytea not null,
+    status        int,                              -- null: the first call is still at work
+    body          bytea,
+    created_at    timestamptz not null default now(),
+    primary key (api_key, key)
+);
+
+-- +goose Down
+drop table idempotency, api_keys, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+    offer_stock, offers, messages, effects, trace, turns, journeys, intents, events, members, campaign_versions, campaigns;
+drop function ledger_entries_check();
+drop function append_only();

@@ -1,0 +1,100 @@
+-- name: CreateCampaign :exec
+insert into campaigns (name, version) values ($1, 0) on conflict (name) do nothing;
+
+-- name: LockCampaign :one
+select * from campaigns where name = $1 for update;
+
+-- name: GetCampaign :one
+select * from campaigns where name = $1;
+
+-- name: ListCampaigns :many
+select c.*, v.digest, v.created_at as submitted_at, coalesce(v.definition ->> 'title', '')::text as title,
+       (select count(*) from journeys j where j.campaign = c.name and j.status = 'active') as active
+  from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
+ where c.name > sqlc.arg(after)
+ order by c.name limit sqlc.arg(size);
+
+-- name: CatalogHeads :many
+select c.name, c.state, c.version, c.clock_factor, c.clock_real, c.clock_start, v.digest
+  from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
+ order by c.name;
+
+-- name: DefinitionByDigest :one
+select definition from campaign_versions where digest = $1 limit 1;
+
+-- name: VersionByDigest :one
+select version from campaign_versions where campaign = $1 and digest = $2;
+
+-- name: InsertVersion :one
+insert into campaign_versions (campaign, version, digest, source, definition)
+select sqlc.arg(campaign), coalesce(max(version), 0) + 1, sqlc.arg(digest), sqlc.arg(source), sqlc.arg(definition)
+  from campaign_versions where campaign = sqlc.arg(campaign)
+returning version;
+
+-- name: SetVersion :exec
+update campaigns set version = $2 where name = $1;
+
+-- name: GetVersion :one
+select * from campaign_versions where campaign = $1 and version = $2;
+
+-- name: ListVersions :many
+select v.version, v.digest, v.created_at,
+       (select count(*) from journeys j where j.campaign = v.campaign and j.version = v.version) as entered,
+       (select count(*) from journeys j
+         where j.campaign = v.campaign and j.version = v.version and j.status = 'active') as active
+  from campaign_versions v where v.campaign = $1 order by v.version;
+
+-- name: InFlight :many
+select version, journey, step, step_name, count(*) as members
+  from journeys where campaign = $1 and status = 'active'
+ group by version, journey, step, step_name order by version, journey, step, step_name;
+
+-- name: OutcomeCounts :many
+select status, outcome, count(*) as members
+  from journeys where campaign = $1
+ group by status, outcome order by status, outcome;
+
+-- name: StartCampaign :exec
+update campaigns set state = 'running', started_at = clock_timestamp(),
+       clock_factor = sqlc.arg(factor),
+       clock_real = case when sqlc.arg(factor)::bigint > 1 then clock_timestamp() end,
+       clock_start = case when sqlc.arg(factor)::bigint > 1
+                          then coalesce(sqlc.narg(shows)::timestamptz, clock_timestamp()) end
+ where name = sqlc.arg(name);
+
+-- name: SetCampaignState :exec
+update campaigns set state = sqlc.arg(state),
+       ended_at = case when sqlc.arg(state) = 'ended' then clock_timestamp() end
+ where name = sqlc.arg(name);
+
+-- name: HasActiveJourneys :one
+select exists (select from journeys where campaign = $1 and status = 'active');
+
+-- name: PokeCampaign :execrows
+insert into intents (kind, member, journey)
+select 'poke', member, id from journeys where campaign = $1 and status = 'active' order by id;
+
+-- name: EndDrained :many
+update campaigns c set state = 'ended', ended_at = clock_timestamp()
+ where c.state = 'draining'
+   and not exists (select from journeys j where j.campaign = c.name and j.status = 'active')
+returning c.name;
+
+-- name: SetStock :exec
+-- An offer that gets a limit later starts from what was taken without one.
+insert into offer_stock (campaign, offer, stock, taken)
+select sqlc.arg(campaign), sqlc.arg(offer), sqlc.arg(stock), count(*)
+  from offers o where o.campaign = sqlc.arg(campaign) and o.offer = sqlc.arg(offer) and o.state = 'taken'
+on conflict (campaign, offer) do update set stock = excluded.stock;
+
+-- name: LiftStock :exec
+update offer_stock set stock = 2147483647 where campaign = $1 and offer = $2;
+
+-- name: SetBudget :exec
+insert into budgets (campaign, reward, cap, used)
+select sqlc.arg(campaign), sqlc.arg(reward), sqlc.arg(cap), coalesce(sum(points), 0)::bigint
+  from grants g where g.campaign = sqlc.arg(campaign) and g.reward = sqlc.arg(reward) and g.state = 'granted'
+on conflict (campaign, reward) do update set cap = excluded.cap;
+
+-- name: LiftBudget :exec
+update budgets set cap = 9223372036854775807 where campaign = $1 and reward = $2;

@@ -1,0 +1,37 @@
+-- name: GetMember :one
+select * from members where id = $1;
+
+-- name: MemberExists :one
+select exists (select from members where id = $1);
+
+-- name: ListMembers :many
+select * from members
+ where id > sqlc.arg(after) and (sqlc.narg(tag)::text is null or sqlc.narg(tag)::text = any (tags))
+ order by id limit sqlc.arg(size);
+
+-- name: MemberJourneys :many
+select j.id, j.campaign, j.version, j.journey, j.entry, j.workflow_id, j.holdout, j.step, j.step_name, j.summary,
+       j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.entered_at, j.ended_at
+  from journeys j where j.member = $1 order by j.entered_at desc, j.id desc limit 1000;
+
+-- name: MemberOffers :many
+select o.*, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
+  from offers o join campaigns c on c.name = o.campaign
+ where o.member = $1 order by o.opened_at desc, o.id limit 1000;
+
+-- name: GetOffer :one
+select o.*, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
+  from offers o join campaigns c on c.name = o.campaign where o.id = $1;
+
+-- name: MemberMessages :many
+select key, campaign, version, journey, step, name, kind, channel, state, reason, provider_id, attempts, at, sent_at
+  from messages where member = $1 order by at desc, key limit 1000;
+
+-- name: MemberGrants :many
+select key, campaign, version, reward, journey, step, points, state, reason, at
+  from grants where member = $1 order by at desc, key limit 1000;
+
+-- name: MemberTrace :many
+select t.id, t.journey, t.turn, t.at, t.step, t.kind, t.params
+  from trace t join journeys j on j.id = t.journey
+ where j.member = $1 order by t.journey, t.at, t.id limit 20000;

@@ -1,0 +1,56 @@
+-- name: TakeIntents :many
+-- Inside the transaction that does the work: another router skips these, and a router
+-- that dies gives them back.
+select * from intents where kind = any(sqlc.arg(kinds)::text[]) and due_at <= clock_timestamp()
+ order by due_at, id limit sqlc.arg(most) for update skip locked;
+
+-- name: DropIntents :exec
+delete from intents where id = any(sqlc.arg(ids)::bigint[]);
+
+-- name: PostponeIntents :exec
+update intents set due_at = clock_timestamp() + sqlc.arg(seconds)::double precision * interval '1 second'
+ where id = any(sqlc.arg(ids)::bigint[]);
+
+-- name: IntentWork :many
+-- What a start or a poke must know, in one question.
+select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout
+  from journeys j where j.id = any(sqlc.arg(ids)::bigint[]);
+
+-- name: AddIntents :exec
+insert into intents (kind, journey) select sqlc.arg(kind)::text, unnest(sqlc.arg(journeys)::bigint[]);
+
+-- name: EventsByID :many
+select id, type, member, seq, time, stored_at, properties from events where id = any(sqlc.arg(ids)::text[]);
+
+-- name: LockMembers :many
+select * from members where id = any(sqlc.arg(ids)::text[]) order by id for update;
+
+-- name: ListeningJourneys :many
+-- Journeys of this member that want to hear this type; ended ones until their horizon.
+select j.id, j.status, j.campaign, j.wait_until
+  from journeys j
+ where j.member = sqlc.arg(member) and sqlc.arg(type)::text = any(j.listens);
+
+-- name: EntrySummary :one
+select count(*)::int as entries, coalesce(bool_or(status = 'active'), false)::boolean as active,
+       coalesce(max(entered_at), '-infinity')::timestamptz as last_entered
+  from journeys where campaign = $1 and journey = $2 and member = $3;
+
+-- name: InsertJourney :one
+insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+on conflict do nothing
+returning id;
+
+-- name: RunningCampaigns :many
+select c.*, v.digest, clock_timestamp()::timestamptz as real_now
+  from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
+ where c.state in ('running', 'paused');
+
+-- name: CampaignNow :one
+select c.*, v.digest, clock_timestamp()::timestamptz as real_now
+  from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
+ where c.name = $1;
+
+-- name: MembersAfter :many
+select id from members where id > sqlc.arg(after) order by id limit sqlc.arg(most);

@@ -1,0 +1,170 @@
+package turn
+
+import (
+	"context"
+	"time"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/journey"
+	"github.com/banyanhq/banyan/store"
+)
+
+// Entry is how an attempt to enter ended.
+type Entry struct {
+	Row int64 // 0: not entered
+	ID  campaign.JourneyID
+	Why string // why not, one of journey.Not…
+}
+
+// ByEvent lets an event start the journeys that it starts, in every campaign that
+// takes entrants.
+func (t *Taker) ByEvent(ctx context.Context, tx *store.EntryTx, running []store.RunningCampaign, e *store.StoredEvent) error {
+	return t.each(ctx, running, func(c store.RunningCampaign, p *journey.Program) error {
+		for _, candidate := range p.StartsOn(e.Type) {
+			if _, err := t.enter(ctx, tx, c, p, candidate, e.On(c.Clock)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// BySegment lets a member enter the journeys whose segment she is in. With eventType
+// set it looks only where that event may have changed something.
+func (t *Taker) BySegment(ctx context.Context, tx *store.EntryTx, running []store.RunningCampaign, eventType string) error {
+	return t.each(ctx, running, func(c store.RunningCampaign, p *journey.Program) error {
+		for _, candidate := range p.StartsBySegment() {
+			if eventType != "" && !asks(p.EntryNeeds(candidate), eventType) {
+				continue
+			}
+			if _, err := t.enter(ctx, tx, c, p, candidate, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ByAPI enters a member into one journey on a caller's word. start carries the
+// properties that the caller gave, readable as `start`.
+func (t *Taker) ByAPI(ctx context.Context, tx *store.EntryTx, c store.RunningCampaign, name string, start *campaign.Event) (Entry, error) {
+	if !c.TakesEntrants() {
+		return Entry{Why: journey.NotRunning}, nil
+	}
+	p, err := t.Programs.Program(ctx, c.Digest)
+	if err != nil {
+		return Entry{}, err
+	}
+	if _, ok := p.Definition().Journey(name); !ok {
+		return Entry{}, campaign.Errorf(campaign.CodeNotFound, "campaign %s has no journey %q", c.Name, name)
+	}
+	candidate, ok := p.StartByAPI(name)
+	if !ok {
+		return Entry{Why: journey.NotStart}, nil
+	}
+	return t.enter(ctx, tx, c, p, candidate, start)
+}
+
+func (t *Taker) each(ctx context.Context, running []store.RunningCampaign, do func(store.RunningCampaign, *journey.Program) error) error {
+	for _, c := range running {
+		p, err := t.Programs.Program(ctx, c.Digest)
+		if err != nil {
+			return err
+		}
+		if err := do(c, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Taker) enter(ctx context.Context, tx *store.EntryTx, c store.RunningCampaign, p *journey.Program, candidate journey.Candidate, e *campaign.Event) (Entry, error) {
+	before, err := tx.Entries(ctx, c.Name, candidate.Journey)
+	if err != nil {
+		return Entry{}, err
+	}
+	answers, err := tx.Behaviour(ctx, c.Now, p.EntryNeeds(candidate))
+	if err != nil {
+		return Entry{}, err
+	}
+	adm, why, err := p.Admit(candidate, journey.Entrant{
+		Campaign: c.Name, Member: tx.Member(), Event: e, Now: c.Now, Behaviour: answers,
+		Entries: before.Count, Active: before.Active, LastEntered: before.Last,
+	})
+	if err != nil || why != "" {
+		return Entry{Why: why}, err
+	}
+	state, err := adm.State.Save()
+	if err != nil {
+		return Entry{}, err
+	}
+	row, err := tx.Enter(ctx, &store.NewJourney{
+		ID: adm.ID, Version: c.Version, Digest: c.Digest, Holdout: adm.Holdout, State: state, Cursor: adm.State.Cursor,
+		By: candidate.By, Entered: adm.Entered, Trace: adm.Trace,
+	})
+	if err == nil && row == 0 {
+		return Entry{Why: journey.NotActive}, nil
+	}
+	return Entry{Row: row, ID: adm.ID}, err
+}
+
+func asks(questions []campaign.Behaviour, eventType string) bool {
+	for _, q := range questions {
+		if q.Event == eventType {
+			return true
+		}
+	}
+	return false
+}
+
+// sweepPage is how many members one page of a sweep looks at: short enough for one
+// activity, long enough that the page costs more than the activity around it.
+const sweepPage = 500
+
+// sweepEvery is the campaign time between two sweeps. Changes of members and their
+// events are acted on at once by the router; the sweep is for segments that change
+// because time goes by, which marketers write in days.
+const sweepEvery = time.Hour
+
+// Sweeper lets members enter by segment, page by page.
+type Sweeper struct {
+	Taker *Taker
+	Store *store.Store
+}
+
+// Sweep looks at one page of members.
+func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput) (campaign.SweepResult, error) {
+	running, err := s.Store.RunningCampaigns(ctx)
+	if err != nil {
+		return campaign.SweepResult{}, err
+	}
+	i := -1
+	for j := range running {
+		if running[j].Name == in.Campaign {
+			i = j
+		}
+	}
+	if i < 0 {
+		return campaign.SweepResult{Over: true}, nil
+	}
+	members, err := s.Store.MembersAfter(ctx, in.After, sweepPage)
+	if err != nil {
+		return campaign.SweepResult{}, err
+	}
+	for _, member := range members {
+		err := s.Store.InEntry(ctx, member, func(tx *store.EntryTx) error {
+			c, err := tx.Campaign(ctx, in.Campaign)
+			if err != nil || !c.TakesEntrants() {
+				return err
+			}
+			return s.Taker.BySegment(ctx, tx, []store.RunningCampaign{c}, "")
+		})
+		if err != nil {
+			return campaign.SweepResult{}, err
+		}
+	}
+	if len(members) == sweepPage {
+		return campaign.SweepResult{After: members[len(members)-1]}, nil
+	}
+	return campaign.SweepResult{Wait: running[i].Clock.RealSpan(sweepEvery)}, nil
+}

@@ -1,0 +1,113 @@
+// Package worker assembles and runs a worker process: it connects the store, the core
+// and the channels to Temporal.
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/banyanhq/banyan/activities"
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/channels"
+	"github.com/banyanhq/banyan/store"
+	"github.com/banyanhq/banyan/turn"
+	"github.com/banyanhq/banyan/workflows"
+)
+
+// Config is what a worker is made of.
+type Config struct {
+	Store    *store.Store
+	Client   client.Client
+	Channels channels.Set
+	Default  string // the default channel
+	Log      *slog.Logger
+	// GiveUp is how long a message is tried; activities.DefaultGiveUp unless set.
+	GiveUp time.Duration
+}
+
+// stopTimeout is how long a stopping worker lets sends finish that have begun. The
+// slowest channel answers or gives up within five seconds.
+const stopTimeout = 10 * time.Second
+
+// Run runs a worker until ctx is done. It returns nil after a clean stop.
+func Run(ctx context.Context, cfg Config) error {
+	if cfg.GiveUp == 0 {
+		cfg.GiveUp = activities.DefaultGiveUp
+	}
+	cache := turn.NewCache(cfg.Store.Definition)
+	taker := &turn.Taker{Store: cfg.Store, Programs: cache, Via: []string{cfg.Default}}
+	acts := &activities.Activities{
+		Turns: taker, Sweeps: &turn.Sweeper{Taker: taker, Store: cfg.Store}, Messages: cfg.Store,
+		Channels: cfg.Channels, Log: cfg.Log, GiveUp: cfg.GiveUp,
+	}
+	failed := make(chan error, 1)
+	options := func() worker.Options {
+		return worker.Options{
+			WorkerStopTimeout: stopTimeout,
+			// A journey is idle nearly always and a thousand may fall due at once: the
+			// number of pollers follows the load (measured against fixed numbers, see
+			// docs/performance.md when that is written).
+			WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+			ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+			// A turn holds a database connection, so more of them than connections only wait.
+			MaxConcurrentLocalActivityExecutionSize: cfg.Store.MaxConns(),
+			OnFatalError: func(err error) {
+				select {
+				case failed <- err:
+				default:
+				}
+			},
+		}
+	}
+	var running []worker.Worker
+	defer func() {
+		// Stop waits for what has begun; all workers wait at the same time.
+		done := make(chan struct{})
+		for _, w := range running {
+			go func() { w.Stop(); done <- struct{}{} }()
+		}
+		for range running {
+			<-done
+		}
+	}()
+	start := func(queue string, register func(worker.Worker)) error {
+		w := worker.New(cfg.Client, queue, options())
+		register(w)
+		if err := w.Start(); err != nil {
+			return campaign.Errorf(campaign.CodeUnavailable, "start the worker on task queue %s: %w", queue, err)
+		}
+		running = append(running, w)
+		return nil
+	}
+	if err := start(campaign.TaskQueueJourneys, func(w worker.Worker) { Register(w, acts) }); err != nil {
+		return err
+	}
+	for _, name := range cfg.Channels.Names() {
+		if err := start(campaign.TaskQueueSend(name), func(w worker.Worker) {
+			w.RegisterActivityWithOptions(acts.Send, activity.RegisterOptions{Name: campaign.ActivitySend})
+		}); err != nil {
+			return err
+		}
+	}
+	cfg.Log.InfoContext(ctx, "worker runs", "channels", cfg.Channels.Names(), "default", cfg.Default)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		return err
+	}
+}
+
+// Register registers the workflows and the activities of the journeys' task queue.
+func Register(w worker.Registry, acts *activities.Activities) {
+	w.RegisterWorkflowWithOptions(workflows.Journey, workflow.RegisterOptions{Name: campaign.WorkflowJourney})
+	w.RegisterWorkflowWithOptions(workflows.Campaign, workflow.RegisterOptions{Name: campaign.WorkflowCampaign})
+	w.RegisterActivityWithOptions(acts.Advance, activity.RegisterOptions{Name: campaign.ActivityAdvance})
+	w.RegisterActivityWithOptions(acts.Sweep, activity.RegisterOptions{Name: campaign.ActivitySweep})
+}
