@@ -224,6 +224,11 @@ func deliveriesOf(ctx context.Context, q *db.Queries, rows []db.Intent) (deliver
 	return deliveries, ids, nil
 }
 
+// Postpone puts an intent off.
+func (s *Store) Postpone(ctx context.Context, intent int64, wait time.Duration) error {
+	return translate(s.queries.PostponeIntents(ctx, wait.Seconds(), []int64{intent}), "put off an intent")
+}
+
 func minus(all, some []int64) []int64 {
 	drop := make(map[int64]bool, len(some))
 	for _, id := range some {

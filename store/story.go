@@ -40,6 +40,7 @@ type JourneyLine struct {
 	EndedAt    *time.Time `json:"ended_at,omitempty"`
 	GoalAt     *time.Time `json:"goal_at,omitempty"`
 	GoalEvent  string     `json:"goal_event,omitempty"`
+	Timezone   string     `json:"timezone" doc:"The campaign's" example:"Asia/Shanghai"`
 
 	row int64
 }
@@ -221,7 +222,7 @@ func journeyLines(ctx context.Context, q *db.Queries, member string) ([]JourneyL
 		out[i] = JourneyLine{
 			Campaign: r.Campaign, Version: int(r.Version), Journey: r.Journey, Entry: int(r.Entry), WorkflowID: r.WorkflowID,
 			Status: r.Status, Outcome: r.Outcome, Holdout: r.Holdout, Step: r.Step, StepName: r.StepName, Summary: r.Summary,
-			WaitUntil: r.WaitUntil, EnteredBy: r.EnteredBy, EnteredAt: r.EnteredAt, EndedAt: r.EndedAt, GoalAt: r.GoalAt, row: r.ID,
+			WaitUntil: r.WaitUntil, EnteredBy: r.EnteredBy, EnteredAt: r.EnteredAt, EndedAt: r.EndedAt, GoalAt: r.GoalAt, Timezone: r.Timezone, row: r.ID,
 		}
 		if r.GoalEvent != nil {
 			out[i].GoalEvent = *r.GoalEvent

@@ -194,8 +194,10 @@ func (q *Queries) MemberGrants(ctx context.Context, member string) ([]MemberGran
 
 const memberJourneys = `-- name: MemberJourneys :many
 select j.id, j.campaign, j.version, j.journey, j.entry, j.workflow_id, j.holdout, j.step, j.step_name, j.summary,
-       j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.entered_at, j.ended_at
-  from journeys j where j.member = $1 order by j.entered_at desc, j.id desc limit 1000
+       j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.entered_at, j.ended_at,
+       (v.definition ->> 'timezone')::text as timezone
+  from journeys j join campaign_versions v on v.campaign = j.campaign and v.version = j.version
+ where j.member = $1 order by j.entered_at desc, j.id desc limit 1000
 `
 
 type MemberJourneysRow struct {
@@ -218,6 +220,7 @@ type MemberJourneysRow struct {
 	EnteredBy  string
 	EnteredAt  time.Time
 	EndedAt    *time.Time
+	Timezone   string
 }
 
 func (q *Queries) MemberJourneys(ctx context.Context, member string) ([]MemberJourneysRow, error) {
@@ -249,6 +252,7 @@ func (q *Queries) MemberJourneys(ctx context.Context, member string) ([]MemberJo
 			&i.EnteredBy,
 			&i.EnteredAt,
 			&i.EndedAt,
+			&i.Timezone,
 		); err != nil {
 			return nil, err
 		}

@@ -70,7 +70,7 @@ func (q *Queries) DropIntents(ctx context.Context, ids []int64) error {
 
 const entrySummary = `-- name: EntrySummary :one
 select count(*)::int as entries, coalesce(bool_or(status = 'active'), false)::boolean as active,
-       coalesce(max(entered_at), '-infinity')::timestamptz as last_entered
+       coalesce(max(entered_at), 'epoch')::timestamptz as last_entered
   from journeys where campaign = $1 and journey = $2 and member = $3
 `
 

@@ -131,7 +131,7 @@ func (q *Queries) CloseOffer(ctx context.Context, arg CloseOfferParams) (int64, 
 
 const countBehaviour = `-- name: CountBehaviour :one
 select count(*)::bigint as times,
-       coalesce(max(time), '-infinity')::timestamptz as last
+       coalesce(max(time), 'epoch')::timestamptz as last
   from events
  where member = $1 and type = $2 and time > $3 and time <= $4
 `

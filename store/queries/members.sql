@@ -11,8 +11,10 @@ select * from members
 
 -- name: MemberJourneys :many
 select j.id, j.campaign, j.version, j.journey, j.entry, j.workflow_id, j.holdout, j.step, j.step_name, j.summary,
-       j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.entered_at, j.ended_at
-  from journeys j where j.member = $1 order by j.entered_at desc, j.id desc limit 1000;
+       j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.entered_at, j.ended_at,
+       (v.definition ->> 'timezone')::text as timezone
+  from journeys j join campaign_versions v on v.campaign = j.campaign and v.version = j.version
+ where j.member = $1 order by j.entered_at desc, j.id desc limit 1000;
 
 -- name: MemberOffers :many
 select o.*, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now

@@ -29,7 +29,7 @@ select id, type, member, seq, time, stored_at, properties from events
 
 -- name: CountBehaviour :one
 select count(*)::bigint as times,
-       coalesce(max(time), '-infinity')::timestamptz as last
+       coalesce(max(time), 'epoch')::timestamptz as last
   from events
  where member = sqlc.arg(member) and type = sqlc.arg(type) and time > sqlc.arg(after) and time <= sqlc.arg(now);
 

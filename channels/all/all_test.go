@@ -1,0 +1,59 @@
+package all_test
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/banyanhq/banyan/channels/all"
+	"github.com/banyanhq/banyan/channels/console"
+	"github.com/banyanhq/banyan/channels/webhook"
+)
+
+const secret = "a secret of more than sixteen bytes"
+
+func TestBuild(t *testing.T) {
+	desk := console.Config{Out: io.Discard}
+	hook := webhook.Config{URL: "https://shop.example.com/banyan?token=t0ken", Secret: secret}
+	for name, c := range map[string]struct {
+		cfg      all.Config
+		names    []string
+		standard string
+		problem  string
+	}{
+		"nothing":             {problem: "no channel is configured"},
+		"console alone":       {cfg: all.Config{Console: desk}, names: []string{"console"}, standard: "console"},
+		"the receiver first":  {cfg: all.Config{Console: desk, Webhook: hook}, names: []string{"webhook", "console"}, standard: "webhook"},
+		"unless told":         {cfg: all.Config{Console: desk, Webhook: hook, Default: "console"}, names: []string{"webhook", "console"}, standard: "console"},
+		"default not there":   {cfg: all.Config{Console: desk, Default: "webhook"}, problem: `"webhook" is not configured; there is: console`},
+		"default not in here": {cfg: all.Config{Webhook: hook, Default: "pigeon"}, problem: `"pigeon" is not configured; there is: webhook`},
+		"bad section":         {cfg: all.Config{Console: desk, Webhook: webhook.Config{URL: "ftp://x"}}, problem: "BANYAN_WEBHOOK_URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set, standard, err := all.Build(c.cfg)
+			if c.problem != "" {
+				if err == nil || !strings.Contains(err.Error(), c.problem) {
+					t.Fatalf("error is %v, want one with %q", err, c.problem)
+				}
+				return
+			}
+			if err != nil || standard != c.standard || !slices.Equal(set.Names(), c.names) {
+				t.Fatalf("Build = %v, %q, %v; want %v, %q", set.Names(), standard, err, c.names, c.standard)
+			}
+		})
+	}
+}
+
+func TestPrintingTheConfigurationShowsNoSecret(t *testing.T) {
+	cfg := all.Config{Webhook: webhook.Config{URL: "https://user:passw0rd@shop.example.com/t0ken?key=t0ken", Secret: secret}}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		text := fmt.Sprintf(format, cfg)
+		for _, hidden := range []string{"passw0rd", "t0ken", secret} {
+			if strings.Contains(text, hidden) {
+				t.Errorf("%s shows %q: %s", format, hidden, text)
+			}
+		}
+	}
+}

@@ -1,0 +1,154 @@
+// Package webhook is the channel that hands a message to a receiver of your own over
+// HTTP: a signed POST with an idempotency key. Receivers written in Go use Payload and
+// Verify; docs/channels/webhook.md shows the same for other languages.
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/channels"
+)
+
+// Name is the channel's name in `via`.
+const Name = "webhook"
+
+// Headers of a request, beside Content-Type.
+const (
+	// KeyHeader carries the effect key, by the name that payment and messaging APIs use
+	// (IETF draft-ietf-httpapi-idempotency-key-header).
+	KeyHeader = "Idempotency-Key"
+	// AttemptHeader carries the number of the attempt. It is outside of the body, which
+	// stays the same, byte for byte, over all attempts.
+	AttemptHeader = "Banyan-Attempt"
+	// IDHeader is where a receiver may put its own id of the message in an answer, if
+	// it does not answer with JSON.
+	IDHeader = "Banyan-Message-Id"
+)
+
+// Payload is the JSON body of a request.
+type Payload struct {
+	Key      string               `json:"key"`
+	Campaign string               `json:"campaign"`
+	Journey  string               `json:"journey"`
+	Message  string               `json:"message"`
+	Member   string               `json:"member"`
+	Body     string               `json:"body"`
+	Kind     campaign.MessageKind `json:"kind"`
+	At       time.Time            `json:"at"`
+}
+
+// Channel posts messages to one URL.
+type Channel struct {
+	target  *url.URL // without userinfo
+	user    *url.Userinfo
+	secrets []string
+	timeout time.Duration
+	client  http.RoundTripper
+	now     func() time.Time
+}
+
+// Name gives "webhook".
+func (c *Channel) Name() string { return Name }
+
+// Idempotent is true: the receiver gets our key and is told by the documentation to
+// take it once.
+func (c *Channel) Idempotent() bool { return true }
+
+// String keeps a Channel that somebody prints from showing its secrets.
+func (c *Channel) String() string { return Name }
+
+// Deliver posts the message and follows at most MaxRedirects within its receiver.
+func (c *Channel) Deliver(ctx context.Context, m channels.Message) (channels.Receipt, error) {
+	if err := channels.Ready(ctx, m, c.now()); err != nil {
+		return channels.Receipt{}, err
+	}
+	body, err := encode(m)
+	if err != nil {
+		return channels.Receipt{}, channels.Refuse(channels.ReasonInvalidMessage, nil)
+	}
+	ctx, cancel := channels.WithDeadline(ctx, m)
+	defer cancel()
+	ctx, cancelTimeout := context.WithTimeout(ctx, c.timeout)
+	defer cancelTimeout()
+
+	target := c.target
+	for hops := 0; ; hops++ {
+		a, failure := c.post(ctx, target, m, body)
+		if failure != nil {
+			return channels.Receipt{}, failure
+		}
+		if !a.redirects() {
+			return a.outcome(c.now())
+		}
+		if target, failure = follow(target, a, hops); failure != nil {
+			return channels.Receipt{}, failure
+		}
+	}
+}
+
+// post makes one request. It uses the transport without http.Client, which would turn a
+// POST into a GET on some redirects and quote addresses in its errors.
+func (c *Channel) post(ctx context.Context, to *url.URL, m channels.Message, body []byte) (answer, *channels.Failure) {
+	var way progress
+	req, err := http.NewRequestWithContext(way.watch(ctx), http.MethodPost, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return answer{}, channels.Misconfigured("url", nil)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "Banyan")
+	// With this header net/http repeats the request by itself when a kept connection
+	// turns out to be dead. That is what the key is for: the receiver takes it once.
+	req.Header.Set(KeyHeader, HeaderKey(m.Key))
+	req.Header.Set(SignatureHeader, Sign(body, c.now(), c.secrets...))
+	if m.Attempt > 0 {
+		req.Header.Set(AttemptHeader, strconv.Itoa(m.Attempt))
+	}
+	if c.user != nil {
+		password, _ := c.user.Password()
+		req.SetBasicAuth(c.user.Username(), password)
+	}
+	resp, err := c.client.RoundTrip(req)
+	if err != nil {
+		return answer{}, way.failure(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // what we want of it is read by then
+	return read(resp), nil
+}
+
+// encode writes the body. It depends on the message alone, so that a receiver may
+// compare what it gets under one key.
+func encode(m channels.Message) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(Payload{
+		Key: m.Key, Campaign: m.Campaign, Journey: m.Journey, Message: m.Name, Member: m.Member,
+		Body: m.Body, Kind: m.Kind, At: m.At,
+	})
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// HeaderKey writes an effect key as a header may carry it: percent-encoded where it
+// holds anything but visible ASCII, because member ids may be in any script. The body's
+// `key` is the plain one, and the one that is signed.
+func HeaderKey(key string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(key) {
+		if ch := key[i]; ch > ' ' && ch < 0x7f && ch != '%' {
+			b.WriteByte(ch)
+		} else {
+			b.Write([]byte{'%', hex[ch>>4], hex[ch&15]})
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,233 @@
+package definitions
+
+import (
+	"fmt"
+
+	"github.com/banyanhq/banyan/campaign"
+)
+
+// graph is which step of a journey may come after which. A nil successor is the
+// journey's end.
+type graph struct {
+	*checker
+	*journey
+	next      [][]*stepNode
+	reachable []bool
+	unsure    bool // a goto leads nobody knows where
+}
+
+// flows checks how the steps of each journey follow each other.
+func (c *checker) flows() {
+	for _, j := range c.journeys {
+		if len(j.flow) == 0 {
+			continue
+		}
+		g := &graph{checker: c, journey: j, next: make([][]*stepNode, len(j.all))}
+		g.connect(j.flow, nil)
+		g.reachable = g.reach(func(*stepNode) bool { return true })
+		g.unreached(j.flow)
+		if !g.loops() {
+			g.endless()
+		}
+		g.offerLess()
+		c.takenNever(j)
+	}
+}
+
+// connect fills in what follows each step of a block; after follows its last.
+func (g *graph) connect(block []*stepNode, after *stepNode) {
+	for i, s := range block {
+		next := after
+		if i+1 < len(block) {
+			next = block[i+1]
+		}
+		for _, inner := range s.blocks {
+			g.connect(inner, next)
+		}
+		g.next[s.index] = g.following(s, next)
+	}
+}
+
+// following gives what may come after a step, when next is what stands behind it.
+func (g *graph) following(s, next *stepNode) []*stepNode {
+	var out []*stepNode
+	for _, inner := range s.blocks {
+		if len(inner) > 0 {
+			out = append(out, inner[0])
+		} else {
+			out = append(out, next)
+		}
+	}
+	switch step := s.step.(type) {
+	case *campaign.End:
+		return nil
+	case *campaign.Goto:
+		if s.target == nil {
+			g.unsure = true
+			return nil
+		}
+		return []*stepNode{s.target}
+	case *campaign.Choose:
+		return out // the last block is what happens otherwise
+	case *campaign.MakeOffer:
+		if g.waits(step) {
+			return out
+		}
+		return append(out, next)
+	case *campaign.Await:
+		return append(out, next) // the event came
+	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil:
+	}
+	return append(out, next)
+}
+
+// waits reports whether time passes in a step. An offer that is not known is taken for
+// one with a lock, so that one slip is one problem.
+func (g *graph) waits(s campaign.Step) bool {
+	switch s := s.(type) {
+	case *campaign.Wait, *campaign.Await:
+		return true
+	case *campaign.MakeOffer:
+		offer, ok := g.def().Offer(s.Offer)
+		return !ok || offer.Lock > 0 || g.badLocks[s.Offer]
+	case *campaign.Send, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
+		*campaign.Goto, *campaign.End:
+		return false
+	}
+	return true // it could not be read
+}
+
+func (g *graph) def() *campaign.Definition { return g.checker.def }
+
+// reach finds the steps that can be reached from the first through steps for which
+// through holds.
+func (g *graph) reach(through func(*stepNode) bool) []bool {
+	seen := make([]bool, len(g.all))
+	queue := []*stepNode{g.flow[0]}
+	if g.unsure {
+		for _, s := range g.all {
+			if s.label != "" {
+				queue = append(queue, s)
+			}
+		}
+	}
+	for len(queue) > 0 {
+		s := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if s == nil || seen[s.index] {
+			continue
+		}
+		seen[s.index] = true
+		if through(s) {
+			queue = append(queue, g.next[s.index]...)
+		}
+	}
+	return seen
+}
+
+// unreached reports the first of each run of steps that nothing leads to.
+func (g *graph) unreached(block []*stepNode) {
+	told := false
+	for i, s := range block {
+		if g.reachable[s.index] {
+			told = false
+			for _, inner := range s.blocks {
+				g.unreached(inner)
+			}
+			continue
+		}
+		if told {
+			continue
+		}
+		told = true
+		why := "every path before it ends or jumps away"
+		if i > 0 {
+			switch block[i-1].step.(type) {
+			case *campaign.End:
+				why = fmt.Sprintf("the step before it, in line %d, ends the journey", block[i-1].key.yaml.Line)
+			case *campaign.Goto:
+				why = fmt.Sprintf("the step before it, in line %d, jumps away", block[i-1].key.yaml.Line)
+			}
+		}
+		g.problem(s.key, "unreachable-step", "this step is never reached: "+why, "remove it, or give it a `label:` that a `goto` names")
+	}
+}
+
+// endless reports a journey that can get to where no path ends, unless its goal or its
+// exit takes members out.
+func (g *graph) endless() {
+	if g.unsure || g.journey.def.Exit != nil || g.journey.def.Goal != nil && g.journey.def.OnGoal == campaign.GoalEnds {
+		return
+	}
+	before := make([][]*stepNode, len(g.all))
+	var queue []*stepNode
+	for _, s := range g.all {
+		if len(g.next[s.index]) == 0 {
+			queue = append(queue, s)
+		}
+		for _, n := range g.next[s.index] {
+			if n == nil {
+				queue = append(queue, s)
+				continue
+			}
+			before[n.index] = append(before[n.index], s)
+		}
+	}
+	ends := make([]bool, len(g.all))
+	for len(queue) > 0 {
+		s := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		if ends[s.index] {
+			continue
+		}
+		ends[s.index] = true
+		queue = append(queue, before[s.index]...)
+	}
+	for _, s := range g.gotos {
+		if g.reachable[s.index] && !ends[s.index] {
+			g.problem(s.key, "endless-loop", "no path of this loop ends",
+				"let a path leave it, with `choose` and `end`, or give the journey an `exit:` or a `goal:` that ends it")
+			return
+		}
+	}
+}
+
+// offerLess reports what reads an offer where a member may be without one.
+func (g *graph) offerLess() {
+	if g.unsure {
+		return
+	}
+	without := g.reach(func(s *stepNode) bool {
+		_, opens := s.step.(*campaign.MakeOffer)
+		return !opens
+	})
+	const hint = "only announce and remind, the branches of an offer step and what comes after it on every path may read `offer`"
+	for _, s := range g.all {
+		if _, opens := s.step.(*campaign.MakeOffer); opens || !without[s.index] {
+			continue
+		}
+		for _, use := range s.offers {
+			switch {
+			case use.reads:
+				g.problem(use.node, "offer-not-open", "this expression reads `offer`, and no offer may be open here", hint)
+			case g.offerTexts[use.message]:
+				g.problem(use.node, "offer-not-open",
+					fmt.Sprintf("message %q reads `offer`, and no offer may be open here", use.message), hint)
+			}
+		}
+	}
+}
+
+// takenNever warns of the commonest slip: the order that takes the offer is the goal,
+// and the goal ends the journey before the taken branch runs.
+func (c *checker) takenNever(j *journey) {
+	if j.def.Goal == nil || j.def.Goal.Event != campaign.EventOrderPaid || j.def.OnGoal != campaign.GoalEnds {
+		return
+	}
+	for _, s := range j.all {
+		if offer, ok := s.step.(*campaign.MakeOffer); ok && len(offer.Taken) > 0 {
+			c.warn(s.key, "taken-never-runs", "`taken` may never run: the order that takes the offer is the journey's goal, and the goal ends the journey",
+				"write `on_goal: continue` beside `goal` when the steps behind the order matter")
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package definitions
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/rules"
+)
+
+var journeyShape = shape{
+	what:  "a journey",
+	keys:  []string{"start", "entry", "goal", "on_goal", "exit", "holdout", "steps"},
+	later: []string{"drive", "migrate"},
+}
+
+// journey is a journey while it is read.
+type journey struct {
+	def    *campaign.Journey
+	key    node
+	flow   []*stepNode // the steps at the top
+	all    []*stepNode // every step in reading order
+	labels names
+	gotos  []*stepNode
+	scopes scopes
+}
+
+// allJourneys reads the journeys; without one a campaign does nothing.
+func (c *checker) allJourneys(top object) {
+	if _, ok := top.get("journeys"); !ok {
+		c.missing(top, top.node, "the campaign", "journeys", "write at least one journey with its `start:` and `steps:`")
+		return
+	}
+	var all names
+	for _, f := range c.entries(top, "journeys", plainName, &all) {
+		o, ok := c.object(f.value, journeyShape)
+		if !ok {
+			continue
+		}
+		j := &journey{def: &campaign.Journey{Name: f.name, OnGoal: campaign.GoalEnds}, key: f.key}
+		c.journey(j, o)
+		c.journeys = append(c.journeys, j)
+		c.def.Journeys = append(c.def.Journeys, *j.def)
+	}
+	if n, ok := top.get("journeys"); ok && n.isMapping() && len(n.yaml.Content) == 0 {
+		c.problem(n, "missing-key", `"journeys" is empty`, "write at least one journey with its `start:` and `steps:`")
+	}
+}
+
+func (c *checker) journey(j *journey, o object) {
+	what := fmt.Sprintf("journey %q", j.def.Name)
+	if v, ok := o.get("start"); ok {
+		c.starts(j, v)
+	} else {
+		c.missing(o, j.key, what, "start", "write `start: {on: EVENT}`, `start: {segment: NAME}` or `start: {api: true}`")
+	}
+	j.def.Entry = c.entry(o)
+	c.goal(j, o)
+	if v, ok := o.get("exit"); ok {
+		j.def.Exit = c.trigger(j, v, "an exit")
+	}
+	if v, ok := o.get("holdout"); ok {
+		j.def.Holdout = c.holdout(v)
+	}
+	steps, ok := o.get("steps")
+	switch {
+	case !ok:
+		c.missing(o, j.key, what, "steps", "write `steps:` with a list of what happens")
+	case steps.isNull() || steps.isSequence() && len(steps.yaml.Content) == 0:
+		c.problem(steps, "no-steps", what+" has no steps", "write at least one step")
+	default:
+		j.def.Steps, j.flow = c.block(j, steps, "")
+	}
+	c.resolveGotos(j)
+}
+
+func (c *checker) goal(j *journey, o object) {
+	if v, ok := o.get("goal"); ok {
+		j.def.Goal = c.trigger(j, v, "a goal")
+	} else {
+		c.warn(j.key, "no-goal", fmt.Sprintf("journey %q has no goal", j.def.Name),
+			"without `goal: {on: EVENT}` the report cannot say how many converted")
+	}
+	v, ok := o.get("on_goal")
+	if !ok {
+		return
+	}
+	if on, ok := oneOf(c, v, campaign.GoalContinues, campaign.GoalEnds); ok {
+		j.def.OnGoal = on
+	}
+	if _, ok := o.get("goal"); !ok {
+		c.problem(v, "on-goal", "on_goal stands without a goal", "add `goal: {on: EVENT}`, or leave on_goal out")
+	}
+}
+
+var startShape = shape{what: "a start", keys: []string{"on", "when", "segment", "api"}, later: []string{"schedule", "referral"}}
+
+// starts reads the ways into a journey: one mapping, or a list of them.
+func (c *checker) starts(j *journey, n node) {
+	if n.isSequence() && len(n.yaml.Content) == 0 {
+		c.problem(n, "missing-key", `"start" is an empty list`, "write at least one of {on: EVENT}, {segment: NAME}, {api: true}")
+	}
+	for _, item := range c.items(n) {
+		o, ok := c.object(item, startShape)
+		if !ok {
+			continue
+		}
+		s, ok := c.start(o)
+		if !ok {
+			continue
+		}
+		for _, before := range j.def.Starts {
+			if before == s {
+				c.problem(item, "duplicate-start", "this start stands here twice", "each way in is written once")
+			}
+		}
+		j.def.Starts = append(j.def.Starts, s)
+	}
+}
+
+func (c *checker) start(o object) (campaign.Start, bool) {
+	const form = "write one of {on: EVENT, when: CEL}, {segment: NAME} and {api: true}; several starts are a list"
+	var s campaign.Start
+	on, hasEvent := o.get("on")
+	segment, hasSegment := o.get("segment")
+	api, hasAPI := o.get("api")
+	ways := 0
+	for _, has := range []bool{hasEvent, hasSegment, hasAPI} {
+		if has {
+			ways++
+		}
+	}
+	when, hasWhen := o.field("when")
+	switch {
+	case ways == 0 && len(o.fields) < len(o.yaml.Content)/2:
+		return s, false // what was there instead has been reported
+	case ways != 1:
+		c.problem(o.node, "start", fmt.Sprintf("a start has %d ways in", ways), form)
+		return s, false
+	case hasWhen && !hasEvent:
+		c.problem(when.key, "start", "`when` goes with `on: EVENT` alone", "write the condition into a segment, or into a `choose` step")
+	}
+	ok := true
+	switch {
+	case hasEvent:
+		s.Event, ok = c.refer(on, "event", &c.declared.events)
+		if hasWhen && ok {
+			s.When = c.expression(when.value, rules.WantBool, func() rules.Scope { return rules.StartScope(s.Event) }, nil)
+		}
+	case hasSegment:
+		s.Segment, ok = c.refer(segment, "segment", &c.declared.segments)
+	case hasAPI:
+		s.API = true
+		if text, isText := c.text(api, "write `api: true`"); !isText || text != "true" {
+			if isText {
+				c.problem(api, "start", fmt.Sprintf(`"api" cannot be %q`, shorten(text)), "write `api: true`, or leave it out")
+			}
+			ok = false
+		}
+	}
+	return s, ok
+}
+
+var entryShape = shape{what: "an entry rule", keys: []string{"again_after"}}
+
+func (c *checker) entry(o object) campaign.Entry {
+	once := campaign.Entry{Rule: campaign.EntryOnce}
+	v, ok := o.get("entry")
+	if !ok {
+		return once
+	}
+	if !v.isMapping() {
+		if v.isScalar() && v.yaml.Value == string(campaign.EntryAgainAfter) {
+			c.problem(v, "entry", "again_after needs a span", "write `entry: {again_after: 30d}`")
+			return once
+		}
+		rule, ok := oneOf(c, v, campaign.EntryOnce, campaign.EntryAfterExit, campaign.EntryEveryTime)
+		if !ok {
+			return once
+		}
+		return campaign.Entry{Rule: rule}
+	}
+	e, ok := c.object(v, entryShape)
+	after, has := e.get("again_after")
+	if !ok || !has {
+		if len(v.yaml.Content) == 0 {
+			c.missing(e, v, "entry", "again_after", "write once, after_exit, every_time or {again_after: 30d}")
+		}
+		return once
+	}
+	d, _ := c.duration(after)
+	return campaign.Entry{Rule: campaign.EntryAgainAfter, After: d}
+}
+
+// trigger reads the event, and perhaps the condition, of a goal or an exit.
+func (c *checker) trigger(j *journey, n node, what string) *campaign.Trigger {
+	if n.isScalar() {
+		c.problem(n, "wrong-type", fmt.Sprintf("%q is a text", n.path.last()), fmt.Sprintf("write {on: %s}", shorten(n.yaml.Value)))
+		c.declared.events.use(n.yaml.Value)
+		return nil
+	}
+	o, ok := c.object(n, shape{what: what, keys: []string{"on", "when"}})
+	if !ok {
+		return nil
+	}
+	t := &campaign.Trigger{}
+	on, has := o.get("on")
+	if !has {
+		c.missing(o, n, what, "on", "write {on: EVENT, when: CEL}")
+		return nil
+	}
+	t.Event, ok = c.refer(on, "event", &c.declared.events)
+	if when, has := o.get("when"); has && ok {
+		t.When = c.expression(when, rules.WantBool, func() rules.Scope { return j.listening(t.Event) },
+			func(x reads) { c.readsNoOffer(when, x, what) })
+	}
+	return t
+}
+
+// maxHoldout is half of the entrants: with a larger share left out, the journey is the
+// experiment's smaller part.
+const maxHoldout = 5000
+
+// holdout reads a share such as 5% or 2.5% as basis points.
+func (c *checker) holdout(n node) int {
+	const form = "write a share such as 5% or 2.5%, from 0% to 50%, with at most two decimal places"
+	s, ok := c.text(n, form)
+	if !ok {
+		return 0
+	}
+	number, percent := strings.CutSuffix(s, "%")
+	whole, fraction, _ := strings.Cut(strings.TrimSpace(number), ".")
+	points, err := strconv.ParseUint(whole+(fraction + "00")[:max(2, len(fraction))], 10, 32)
+	if !percent || err != nil || len(fraction) > 2 || strings.HasSuffix(number, ".") || points > maxHoldout {
+		c.problem(n, "holdout", fmt.Sprintf("holdout cannot be %q", shorten(s)), form)
+		return 0
+	}
+	return int(points)
+}
+
+// readsNoOffer refuses a goal or an exit that reads the offer: its event may come when
+// none is open.
+func (c *checker) readsNoOffer(n node, x reads, what string) {
+	if x.Reads("offer") {
+		c.problem(n, "offer-not-open", fmt.Sprintf("%s reads `offer`, and its event may come when none is open", what),
+			"ask what the event carries, such as event.offer == \"NAME\" or event.amount")
+	}
+}

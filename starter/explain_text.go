@@ -1,0 +1,133 @@
+package starter
+
+import (
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/banyanhq/banyan/campaign"
+)
+
+// storyWords are the few words of a story that do not come from the trace.
+type storyWords struct {
+	member, joined, source, inviter, tags, points                       string
+	entry, version, underWay, ended, holdout, waits, until, none        string
+	messages, offers, lockedUntil, nowCosts, grants, delivered, refused string
+}
+
+var storyEnglish = storyWords{
+	member: "member", joined: "joined", source: "source", inviter: "invited by", tags: "tags", points: "points",
+	entry: "entry", version: "version", underWay: "under way", ended: "ended", holdout: "holdout group", waits: "waits for",
+	until: "until", none: "nothing has happened yet", messages: "messages", offers: "offers", lockedUntil: "locked until",
+	nowCosts: "costs now", grants: "points", delivered: "granted", refused: "NOT granted",
+}
+
+var storyChinese = storyWords{
+	member: "会员", joined: "加入", source: "来源", inviter: "邀请人", tags: "标签", points: "积分",
+	entry: "第几次", version: "版本", underWay: "进行中", ended: "已结束", holdout: "对照组", waits: "等待",
+	until: "至", none: "还没有任何记录", messages: "消息", offers: "优惠", lockedUntil: "锁价至",
+	nowCosts: "当前价格", grants: "积分", delivered: "已发放", refused: "未发放",
+}
+
+// WriteExplanation writes a member's story for people, every moment on the clock and in
+// the timezone of its campaign.
+func WriteExplanation(w io.Writer, e *Explanation, lang campaign.Lang) error {
+	words := storyEnglish
+	if lang == campaign.Chinese {
+		words = storyChinese
+	}
+	t := &text{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+	m := &e.Member
+	about := []string{words.joined + " " + local(m.JoinedAt, zoneOf(e))}
+	for _, part := range []struct{ name, value string }{
+		{words.source, m.Source}, {words.inviter, m.Inviter}, {words.tags, strings.Join(m.Tags, ", ")},
+	} {
+		if part.value != "" {
+			about = append(about, part.name+" "+part.value)
+		}
+	}
+	t.line("%s %s: %s", words.member, m.ID, strings.Join(about, "; "))
+	if len(e.Journeys) == 0 {
+		t.line("%s", words.none)
+	}
+	for i := range e.Journeys {
+		t.story(&e.Journeys[i], &words, lang)
+	}
+	t.storyOffers(e, &words)
+	t.storyPoints(e, &words, lang)
+	if t.err != nil {
+		return t.err
+	}
+	return t.w.Flush()
+}
+
+// zoneOf is the timezone for what belongs to no campaign.
+func zoneOf(e *Explanation) string {
+	if len(e.Journeys) == 0 {
+		return ""
+	}
+	return e.Journeys[0].Timezone
+}
+
+func (t *text) story(j *ExplainedJourney, words *storyWords, lang campaign.Lang) {
+	state := words.underWay
+	if j.Status != "active" {
+		state = words.ended + ": " + j.Outcome
+	}
+	if j.Holdout {
+		state += "; " + words.holdout
+	}
+	t.line("")
+	t.line("%s · %s · %s %d · %s %d · %s", j.Campaign, j.Journey, words.entry, j.Entry, words.version, j.Version, state)
+	for _, l := range j.Lines {
+		t.line("  %s\t%s\t%s", local(l.At, j.Timezone), l.Step, l.Words)
+	}
+	if j.Summary != "" {
+		until := ""
+		if j.WaitUntil != nil {
+			until = " " + words.until + " " + local(*j.WaitUntil, j.Timezone)
+		}
+		t.line("  → %s %s%s", words.waits, j.Summary, until)
+	}
+	if len(j.Messages) > 0 {
+		t.line("  %s", words.messages)
+	}
+	for _, m := range j.Messages {
+		why := ""
+		if m.Reason != "" {
+			// The sentence for a reason is the one of a message that was not sent.
+			why = campaign.TraceLine{Kind: campaign.TraceNotSent, Params: map[string]string{"message": m.Message, "reason": m.Reason}}.Words(lang)
+		}
+		t.line("  %s\t%s\t%s\t%s\t%s", local(m.At, j.Timezone), m.Message, m.Channel, m.State, why)
+	}
+}
+
+func (t *text) storyOffers(e *Explanation, words *storyWords) {
+	if len(e.Offers) == 0 {
+		return
+	}
+	t.head(words.offers)
+	for _, o := range e.Offers {
+		lock := ""
+		if o.ExpiresAt != nil {
+			lock = words.lockedUntil + " " + local(*o.ExpiresAt, zoneOf(e))
+		}
+		t.line("  %s\t%s\t%s\t%s %s %s\t%s", o.ID, o.Offer, o.State, words.nowCosts, o.Price.Amount, o.Price.Currency, lock)
+	}
+}
+
+func (t *text) storyPoints(e *Explanation, words *storyWords, lang campaign.Lang) {
+	if e.Points.Balance == 0 && len(e.Points.Grants) == 0 {
+		return
+	}
+	t.line("")
+	t.line("%s: %d", words.grants, e.Points.Balance)
+	for _, g := range e.Points.Grants {
+		what := words.delivered
+		if g.State != "granted" {
+			line := campaign.TraceLine{Kind: campaign.TraceNotGranted, Params: map[string]string{"reward": g.Reward, "reason": g.Reason}}
+			what = line.Words(lang)
+		}
+		t.line("  %s\t%s\t%+d\t%s", local(g.At, zoneOf(e)), g.Reward, g.Points, what)
+	}
+}

@@ -1,0 +1,74 @@
+package starter
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.temporal.io/sdk/client"
+
+	"github.com/banyanhq/banyan/store"
+)
+
+// Health says whether the parts answer.
+type Health struct {
+	Status     string `json:"status" enum:"ok,degraded,unavailable"`
+	PostgreSQL string `json:"postgresql,omitempty" enum:"ok,unreachable"`
+	Temporal   string `json:"temporal,omitempty" enum:"ok,unreachable,not asked"`
+	Version    string `json:"version,omitempty"`
+}
+
+type healthAnswer struct {
+	Status int
+	Body   Health
+}
+
+// probeTimeout is well below the patience of those who probe.
+const probeTimeout = 2 * time.Second
+
+const (
+	healthOK          = "ok"
+	healthDegraded    = "degraded"
+	healthUnavailable = "unavailable"
+	unreachable       = "unreachable"
+	notAsked          = "not asked"
+)
+
+func (s *Server) registerHealth() {
+	handle(s, operation{
+		id: "healthz", method: http.MethodGet, path: "/healthz", tag: "health", summary: "Is the process alive?",
+	}, func(context.Context, *struct{}) (*healthAnswer, error) {
+		return &healthAnswer{Status: http.StatusOK, Body: Health{Status: healthOK, Version: s.cfg.Version}}, nil
+	})
+	handle(s, operation{
+		id: "readyz", method: http.MethodGet, path: "/readyz", tag: "health", summary: "Can it do its work?",
+		detail: "503 while PostgreSQL is away. While only Temporal is away it says degraded, with 200: events and all " +
+			"other writes are accepted and routed later, so a load balancer must not turn them away.",
+		errors: []int{http.StatusServiceUnavailable},
+	}, func(ctx context.Context, _ *struct{}) (*healthAnswer, error) { return s.ready(ctx), nil })
+	metricsPage := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
+	s.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if key, _ := principal(r.Context()); !key.May(store.ScopeReportsRead) {
+			writeProblem(w, problem(http.StatusForbidden, "this key has no scope "+string(store.ScopeReportsRead)))
+			return
+		}
+		metricsPage.ServeHTTP(w, r)
+	})
+}
+
+func (s *Server) ready(ctx context.Context) *healthAnswer {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	a := &healthAnswer{Status: http.StatusOK, Body: Health{Status: healthOK, PostgreSQL: healthOK, Temporal: notAsked}}
+	if s.cfg.Temporal != nil {
+		a.Body.Temporal = healthOK
+		if _, err := s.cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+			a.Body.Temporal, a.Body.Status = unreachable, healthDegraded
+		}
+	}
+	if err := s.store.Ping(ctx); err != nil {
+		a.Body.PostgreSQL, a.Body.Status, a.Status = unreachable, healthUnavailable, http.StatusServiceUnavailable
+	}
+	return a
+}

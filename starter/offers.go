@@ -1,0 +1,64 @@
+package starter
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/store"
+)
+
+// OfferAnswer is an offer and the price to charge now.
+type OfferAnswer struct {
+	ID               string              `json:"id"`
+	Campaign         string              `json:"campaign"`
+	Offer            string              `json:"offer"`
+	State            campaign.OfferState `json:"state" enum:"open,taken,lapsed,withdrawn"`
+	Price            store.Amount        `json:"price" doc:"What to charge now: the locked price while the offer is open and not past its end, the list price afterwards"`
+	ListPrice        store.Amount        `json:"list_price"`
+	OpenedAt         time.Time           `json:"opened_at"`
+	ExpiresAt        *time.Time          `json:"expires_at,omitempty" doc:"Absent: the price is not locked for a time"`
+	RemainingSeconds int64               `json:"remaining_seconds" doc:"How long the price stays locked, on the campaign's clock"`
+	ClosedAt         *time.Time          `json:"closed_at,omitempty"`
+	Order            string              `json:"order,omitempty" doc:"The order that took it"`
+}
+
+func (s *Server) registerOffers() {
+	handle(s, operation{
+		id: "get-offer", method: http.MethodGet, path: "/v1/offers/{offer}", tag: "offers", scope: store.ScopeMembersRead,
+		summary: "The price to charge now", errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *struct {
+		Offer string `path:"offer" maxLength:"128" doc:"The offer's id"`
+	},
+	) (*answer[OfferAnswer], error) {
+		o, err := s.store.Offer(ctx, in.Offer)
+		return &answer[OfferAnswer]{offerAnswer(o)}, err
+	})
+}
+
+func offerAnswers(list []store.Offer) []OfferAnswer {
+	out := make([]OfferAnswer, len(list))
+	for i, o := range list {
+		out[i] = offerAnswer(o)
+	}
+	return out
+}
+
+func offerAnswer(o store.Offer) OfferAnswer {
+	return OfferAnswer{
+		ID: o.ID, Campaign: o.Campaign, Offer: o.Name, State: o.State, Price: store.AmountOf(o.Price()),
+		ListPrice: store.AmountOf(o.ListPrice), OpenedAt: o.OpenedAt, ExpiresAt: orNil(o.ExpiresAt),
+		// Rounded up: a price that is still locked never says that it has no time left.
+		RemainingSeconds: int64(math.Ceil(o.Remaining().Seconds())),
+		ClosedAt:         orNil(o.ClosedAt), Order: o.Order,
+	}
+}
+
+func orNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

@@ -1,0 +1,171 @@
+package starter
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/banyanhq/banyan/store"
+)
+
+// WriteReport writes a report for people. Of a campaign with several versions in
+// flight each has its part.
+func WriteReport(w io.Writer, r *store.Report) error {
+	t := &text{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+	t.line("%s – %s: %s, version %d, as of %s", r.Campaign, r.Title, r.State, r.Version, local(r.Now, r.Timezone))
+	for i := range r.Journeys {
+		t.journey(&r.Journeys[i])
+	}
+	if len(r.Journeys) == 0 {
+		t.line("")
+		t.line("nobody has entered yet")
+	}
+	t.offers(r)
+	t.rewards(r)
+	t.messages(r)
+	t.trouble(r)
+	if t.err != nil {
+		return t.err
+	}
+	return t.w.Flush()
+}
+
+// text writes lines whose cells are aligned, and remembers the first error.
+type text struct {
+	w   *tabwriter.Writer
+	err error
+}
+
+func (t *text) line(format string, args ...any) {
+	if t.err == nil {
+		_, t.err = fmt.Fprintf(t.w, format+"\n", args...)
+	}
+}
+
+func (t *text) head(title string) {
+	t.line("")
+	t.line("%s", title)
+}
+
+func (t *text) journey(j *store.JourneyReport) {
+	t.head(fmt.Sprintf("journey %s, version %d", j.Journey, j.Version))
+	held := ""
+	if j.HeldOut > 0 {
+		held = fmt.Sprintf(", %d of them held out", j.HeldOut)
+	}
+	t.line("  %d entered%s, %d under way", j.Entered, held, j.Active)
+	for _, o := range j.Outcomes {
+		t.line("  ended\t%s\t%d\t%s", o.Outcome, o.Members, percentOf(o.Members, j.Entered))
+	}
+	for _, s := range j.Steps {
+		t.line("  step %s\t%s\t%d\t%s", s.Step, s.Name, s.Reached, percentOf(s.Reached, j.Entered))
+	}
+	if g := j.Goal; g != nil {
+		t.line("  goal\t%s\tworth %s %s", rateText(g.Converted), g.Value.Amount, g.Value.Currency)
+		if g.HeldOut != nil {
+			t.line("  holdout\t%s", rateText(*g.HeldOut))
+		}
+		if u := g.Uplift; u != nil {
+			verdict := "may be chance"
+			if u.Clear {
+				verdict = "hardly chance"
+			}
+			t.line("  uplift\t%+.1f points (95 %%: %+.1f to %+.1f), %s", 100*u.Difference, 100*u.Low, 100*u.High, verdict)
+		}
+	}
+}
+
+func (t *text) offers(r *store.Report) {
+	if len(r.Offers)+len(r.Stock) == 0 {
+		return
+	}
+	t.head("offers")
+	for _, o := range r.Offers {
+		t.line("  %s, version %d\topened %d\ttaken %d\tlapsed %d\twithdrawn %d\topen %d\tpaid %s %s",
+			o.Offer, o.Version, o.Opened, o.Taken, o.Lapsed, o.Withdrawn, o.Open, o.Paid.Amount, o.Paid.Currency)
+	}
+	for _, s := range r.Stock {
+		t.line("  %s\tstock %d\ttaken %d\tleft %d", s.Offer, s.Stock, s.Taken, s.Left)
+	}
+}
+
+func (t *text) rewards(r *store.Report) {
+	if len(r.Rewards)+len(r.Budgets) == 0 {
+		return
+	}
+	t.head("rewards")
+	for _, w := range r.Rewards {
+		t.line("  %s, version %d\tgranted %d\tpoints %d\trefused %d\t(budget %d, per member %d)",
+			w.Reward, w.Version, w.Granted, w.Points, w.Refused, w.RefusedBudget, w.RefusedPerMember)
+	}
+	for _, b := range r.Budgets {
+		t.line("  %s\tbudget %d\tused %d\tleft %d", b.Reward, b.Budget, b.Used, b.Left)
+	}
+}
+
+func (t *text) messages(r *store.Report) {
+	if len(r.Messages)+len(r.NotSent) == 0 {
+		return
+	}
+	t.head("messages")
+	for _, m := range r.Messages {
+		channel := m.Channel
+		if channel == "" {
+			channel = "–"
+		}
+		t.line("  %s, version %d\t%s\t%s\t%d", m.Message, m.Version, channel, m.State, m.Messages)
+	}
+	for _, n := range r.NotSent {
+		t.line("  %s, version %d\tnot sent\t%s\t%d", n.Message, n.Version, n.Reason, n.Times)
+	}
+}
+
+func (t *text) trouble(r *store.Report) {
+	if len(r.Late)+len(r.Reviews) == 0 {
+		return
+	}
+	t.head("to look at")
+	for _, l := range r.Late {
+		t.line("  version %d\t%d events in time that came too late", l.Version, l.Events)
+	}
+	for _, v := range r.Reviews {
+		t.line("  version %d\t%d reviews %s\t%s", v.Version, v.Reviews, v.State, strings.ReplaceAll(v.Kind, "_", " "))
+	}
+}
+
+func rateText(r store.Rate) string {
+	return fmt.Sprintf("%d of %d = %.1f %% (95 %%: %.1f to %.1f)", r.Did, r.Of, 100*r.Share, 100*r.Low, 100*r.High)
+}
+
+func percentOf(part, whole int64) string {
+	if whole == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f %%", 100*float64(part)/float64(whole))
+}
+
+// local writes a time the way it reads on a campaign's own wall. A zone that this
+// machine does not know leaves it in UTC, and says so.
+func local(t time.Time, zone string) string {
+	loc, err := time.LoadLocation(zone)
+	if err != nil || zone == "" {
+		return t.UTC().Format("2006-01-02 15:04:05 UTC")
+	}
+	return t.In(loc).Format("2006-01-02 15:04:05")
+}
+
+// WriteCampaigns writes a list of campaigns for people.
+func WriteCampaigns(w io.Writer, list []store.CampaignLine) error {
+	t := &text{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)}
+	t.line("CAMPAIGN\tSTATE\tVERSION\tUNDER WAY\tTITLE")
+	for i := range list {
+		c := &list[i]
+		t.line("%s\t%s\t%d\t%d\t%s", c.Name, c.State, c.Version, c.Active, c.Title)
+	}
+	if t.err != nil {
+		return t.err
+	}
+	return t.w.Flush()
+}

@@ -1,0 +1,202 @@
+package starter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.temporal.io/sdk/client"
+	"golang.org/x/time/rate"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/store"
+)
+
+// Limits of what one request may bring.
+const (
+	maxBody   = 8 << 20
+	maxBatch  = 1_000
+	maxString = 64 << 10
+)
+
+// Timeouts of the server. A body of 8 MiB over a slow line takes its time; a caller
+// who sends nothing is let go.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 60 * time.Second
+	writeTimeout      = 90 * time.Second
+	idleTimeout       = 2 * time.Minute
+	shutdownTimeout   = 15 * time.Second
+	maxHeader         = 64 << 10
+)
+
+// DefaultRate is how many requests a second one key may make; a burst may be twice as
+// many. It stops a caller that runs wild, not one that is busy: a batch is one request.
+const DefaultRate = 2_000
+
+// Entrances lets members in on a caller's word. The router implements it.
+type Entrances interface {
+	Enter(ctx context.Context, campaign, journey, member string, properties json.RawMessage) (EntryResult, error)
+}
+
+// EntryResult says whether a member entered, and if not, why.
+type EntryResult struct {
+	ID         int64
+	WorkflowID string
+	Entered    bool
+	Reason     string
+}
+
+// TemporalHealth is the part of a Temporal client that /readyz asks.
+type TemporalHealth interface {
+	CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error)
+}
+
+// Config is what a server is made of. Store is required.
+type Config struct {
+	Store     *store.Store
+	Entrances Entrances            // nil: nobody enters by API
+	Temporal  TemporalHealth       // nil: not asked
+	Log       *slog.Logger         // nil: nothing is logged
+	Metrics   *prometheus.Registry // nil: one of its own
+	Version   string
+	// DemoClock lets a start ask for a clock that runs faster than real time.
+	DemoClock bool
+	// Rate is how many requests a second one key may make; DefaultRate unless set.
+	Rate float64
+}
+
+// Server is the HTTP API. It implements http.Handler.
+type Server struct {
+	cfg     Config
+	store   *store.Store
+	log     *slog.Logger
+	mux     *routes
+	api     huma.API
+	metrics *metrics
+	buckets *buckets
+	handler http.Handler
+
+	vocabularies vocabularies
+}
+
+// routes is a ServeMux that remembers what was registered.
+type routes struct {
+	http.ServeMux
+	patterns []string
+}
+
+// HandleFunc implements humago.Mux.
+func (m *routes) HandleFunc(pattern string, handler func(http.ResponseWriter, *http.Request)) {
+	m.patterns = append(m.patterns, pattern)
+	m.ServeMux.HandleFunc(pattern, handler)
+}
+
+// NewServer assembles the API.
+func NewServer(cfg Config) (*Server, error) {
+	if cfg.Store == nil {
+		return nil, campaign.Errorf(campaign.CodeInternal, "the API needs a store")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = prometheus.NewRegistry()
+	}
+	if cfg.Rate <= 0 {
+		cfg.Rate = DefaultRate
+	}
+	useProblems()
+	s := &Server{
+		cfg: cfg, store: cfg.Store, log: cfg.Log, mux: new(routes),
+		buckets: newBuckets(rate.Limit(cfg.Rate), int(2*cfg.Rate)),
+	}
+	var err error
+	if s.metrics, err = newMetrics(cfg.Metrics, cfg.Store); err != nil {
+		return nil, err
+	}
+	s.api = humago.New(s.mux, apiConfig(cfg.Version))
+	s.api.UseMiddleware(s.scoped)
+	for _, register := range []func(){
+		s.registerHealth, s.registerCampaigns, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
+		s.registerEvents, s.registerEntries, s.registerOffers, s.registerKeys, s.registerDocs,
+	} {
+		register()
+	}
+	// From the outside in: what is cheap to refuse is refused first.
+	s.handler = s.observed(s.recovered(s.authenticated(s.limited(s.routed(s.read(s.repeated(s.mux)))))))
+	return s, nil
+}
+
+func apiConfig(version string) huma.Config {
+	cfg := huma.DefaultConfig("Banyan", version)
+	cfg.Info.Description = apiDescription
+	cfg.CreateHooks = nil // no $schema member in every answer
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
+	cfg.AllowAdditionalPropertiesByDefault = false
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		securityKey: {Type: "http", Scheme: "bearer", Description: "A key as `banyan keys create` prints it, once."},
+	}
+	return cfg
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// OpenAPI is the document of the API.
+func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }
+
+// Serve answers on the listener until ctx is done, then lets running requests finish.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	srv := &http.Server{
+		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
+	}
+	tidying, stop := context.WithCancel(ctx)
+	defer stop()
+	go s.tidy(tidying)
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(listener) }()
+	s.log.InfoContext(ctx, "the API listens", "address", listener.Addr().String())
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	// ctx is done already; requests under way get a while of their own.
+	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := srv.Shutdown(finish); err != nil {
+		return err
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+const tidyEvery = time.Hour
+
+// tidy drops what is kept for a while only.
+func (s *Server) tidy(ctx context.Context) {
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := s.store.PruneIdempotent(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old idempotency keys stay for now", "error", err)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+-- name: ReportJourneys :many
+select journey, version,
+       count(*)::bigint as entered,
+       (count(*) filter (where holdout))::bigint as held_out,
+       (count(*) filter (where status = 'active'))::bigint as active,
+       (count(*) filter (where goal_at is not null and not holdout))::bigint as converted,
+       (count(*) filter (where goal_at is not null and holdout))::bigint as converted_held_out,
+       coalesce(sum(goal_minor) filter (where not holdout), 0)::bigint as value,
+       coalesce(sum(goal_minor) filter (where holdout), 0)::bigint as value_held_out
+  from journeys where campaign = $1
+ group by journey, version order by journey, version;
+
+-- name: ReportOutcomes :many
+select journey, version, outcome, count(*)::bigint as members
+  from journeys where campaign = $1 and status = 'done'
+ group by journey, version, outcome order by journey, version, members desc, outcome;
+
+-- name: ReportSteps :many
+select j.journey, j.version, t.step, count(distinct t.journey)::bigint as reached
+  from trace t join journeys j on j.id = t.journey
+ where t.campaign = $1 and t.kind = 'step'
+ group by j.journey, j.version, t.step;
+
+-- name: ReportMessages :many
+select version, name, channel, state, count(*)::bigint as messages
+  from messages where campaign = $1
+ group by version, name, channel, state order by version, name, channel, state;
+
+-- name: ReportNotSent :many
+select version, coalesce(params ->> 'message', '')::text as message, coalesce(params ->> 'reason', '')::text as reason,
+       count(*)::bigint as times
+  from trace where campaign = $1 and kind = 'not_sent'
+ group by 1, 2, 3 order by 1, 2, 3;
+
+-- name: ReportOffers :many
+select version, offer,
+       count(*)::bigint as opened,
+       (count(*) filter (where state = 'taken'))::bigint as taken,
+       (count(*) filter (where state = 'lapsed'))::bigint as lapsed,
+       (count(*) filter (where state = 'withdrawn'))::bigint as withdrawn,
+       (count(*) filter (where state = 'open'))::bigint as open,
+       coalesce(sum(paid) filter (where state = 'taken'), 0)::bigint as paid
+  from offers where campaign = $1
+ group by version, offer order by version, offer;
+
+-- name: ReportLate :many
+select version, count(*)::bigint as times from trace where campaign = $1 and kind = 'late' group by version order by version;
+
+-- name: ReportReviews :many
+select j.version, r.kind, r.state, count(*)::bigint as reviews
+  from reviews r join journeys j on j.id = r.journey
+ where r.campaign = $1 group by j.version, r.kind, r.state order by j.version, r.kind, r.state;
+
+-- name: ReportRewards :many
+select version, reward,
+       (count(*) filter (where state = 'granted'))::bigint as granted,
+       coalesce(sum(points) filter (where state = 'granted'), 0)::bigint as points,
+       (count(*) filter (where state = 'refused'))::bigint as refused,
+       (count(*) filter (where state = 'refused' and reason = 'budget'))::bigint as refused_budget,
+       (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member
+  from grants where campaign = $1
+ group by version, reward order by version, reward;
+
+-- name: ReportStock :many
+select offer, stock, taken from offer_stock where campaign = $1 and stock < 2147483647 order by offer;
+
+-- name: ReportBudgets :many
+select reward, cap, used from budgets where campaign = $1 and cap < 9223372036854775807 order by reward;
+
+-- name: ReportDefinitions :many
+select version, definition from campaign_versions v
+ where v.campaign = sqlc.arg(campaign)
+   and (v.version = (select c.version from campaigns c where c.name = sqlc.arg(campaign))
+        or exists (select from journeys j where j.campaign = v.campaign and j.version = v.version))
+ order by v.version;

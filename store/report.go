@@ -1,0 +1,357 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/store/db"
+)
+
+// Report is what a campaign did, as of one moment. Counts are by version: while two
+// are in flight, both are there.
+type Report struct {
+	Campaign string          `json:"campaign"`
+	Title    string          `json:"title"`
+	State    State           `json:"state" enum:"draft,running,paused,draining,ended"`
+	Version  int             `json:"version" doc:"The version that new entrants take"`
+	Currency string          `json:"currency"`
+	Timezone string          `json:"timezone"`
+	Now      time.Time       `json:"now" doc:"On the campaign's clock"`
+	Journeys []JourneyReport `json:"journeys"`
+	Messages []MessageReport `json:"messages"`
+	NotSent  []NotSentReport `json:"not_sent" doc:"Messages that were decided not to be sent, and why"`
+	Offers   []OfferReport   `json:"offers"`
+	Stock    []StockReport   `json:"stock" doc:"Offers with a limit, all versions together"`
+	Rewards  []RewardReport  `json:"rewards"`
+	Budgets  []BudgetReport  `json:"budgets" doc:"Rewards with a limit, all versions together"`
+	Late     []LateReport    `json:"late" doc:"Events that were in time and arrived too late"`
+	Reviews  []ReviewReport  `json:"reviews" doc:"What a person must look at: somebody paid"`
+}
+
+// JourneyReport is one journey in one version.
+type JourneyReport struct {
+	Journey  string          `json:"journey"`
+	Version  int             `json:"version"`
+	Entered  int64           `json:"entered"`
+	HeldOut  int64           `json:"held_out"`
+	Active   int64           `json:"active"`
+	Outcomes []OutcomeReport `json:"outcomes"`
+	Steps    []StepReport    `json:"steps" doc:"In the order of the definition"`
+	Goal     *GoalReport     `json:"goal,omitempty" doc:"Absent for a journey without a goal"`
+}
+
+// OutcomeReport is how many journeys ended so.
+type OutcomeReport struct {
+	Outcome string `json:"outcome"`
+	Members int64  `json:"members"`
+}
+
+// StepReport is how many members came to a step.
+type StepReport struct {
+	Step    string `json:"step"`
+	Name    string `json:"name"`
+	Reached int64  `json:"reached"`
+}
+
+// GoalReport is how many converted, and what the campaign had to do with it.
+type GoalReport struct {
+	Converted Rate    `json:"converted" doc:"Of those who were not held out"`
+	Value     Amount  `json:"value"`
+	HeldOut   *Rate   `json:"held_out,omitempty" doc:"Of the holdout group, where there is one"`
+	Uplift    *Uplift `json:"uplift,omitempty" doc:"The difference between the two"`
+}
+
+// MessageReport counts a message by channel and what became of it.
+type MessageReport struct {
+	Version  int    `json:"version"`
+	Message  string `json:"message"`
+	Channel  string `json:"channel"`
+	State    string `json:"state" enum:"claimed,sent,refused,failed,dropped,unknown"`
+	Messages int64  `json:"messages"`
+}
+
+// NotSentReport counts a message that was not sent, by reason.
+type NotSentReport struct {
+	Version int    `json:"version"`
+	Message string `json:"message"`
+	Reason  string `json:"reason"`
+	Times   int64  `json:"times"`
+}
+
+// OfferReport counts an offer's ends.
+type OfferReport struct {
+	Version   int    `json:"version"`
+	Offer     string `json:"offer"`
+	Opened    int64  `json:"opened"`
+	Taken     int64  `json:"taken"`
+	Lapsed    int64  `json:"lapsed"`
+	Withdrawn int64  `json:"withdrawn"`
+	Open      int64  `json:"open"`
+	Paid      Amount `json:"paid" doc:"By the orders that took it"`
+}
+
+// StockReport is what is left of an offer.
+type StockReport struct {
+	Offer string `json:"offer"`
+	Stock int64  `json:"stock"`
+	Taken int64  `json:"taken"`
+	Left  int64  `json:"left"`
+}
+
+// RewardReport counts a reward's grants.
+type RewardReport struct {
+	Version          int    `json:"version"`
+	Reward           string `json:"reward"`
+	Granted          int64  `json:"granted"`
+	Points           int64  `json:"points"`
+	Refused          int64  `json:"refused"`
+	RefusedBudget    int64  `json:"refused_budget" doc:"Because the budget was used up"`
+	RefusedPerMember int64  `json:"refused_per_member" doc:"Because of the limit per member"`
+}
+
+// BudgetReport is what is left of a reward's budget, in points.
+type BudgetReport struct {
+	Reward string `json:"reward"`
+	Budget int64  `json:"budget"`
+	Used   int64  `json:"used"`
+	Left   int64  `json:"left"`
+}
+
+// LateReport counts events that came too late.
+type LateReport struct {
+	Version int   `json:"version"`
+	Events  int64 `json:"events"`
+}
+
+// ReviewReport counts reviews.
+type ReviewReport struct {
+	Version int    `json:"version"`
+	Kind    string `json:"kind"`
+	State   string `json:"state" enum:"open,approved,rejected"`
+	Reviews int64  `json:"reviews"`
+}
+
+// reporter builds a report from one snapshot.
+type reporter struct {
+	q           *db.Queries
+	name        string
+	definitions map[int32]*campaign.Definition
+	r           *Report
+}
+
+// Report reads what a campaign did.
+func (s *Store) Report(ctx context.Context, name string) (*Report, error) {
+	var report *Report
+	err := s.inSnapshot(ctx, func(tx pgx.Tx, q *db.Queries) error {
+		c, err := q.GetCampaign(ctx, name)
+		if err != nil {
+			return found(err, "campaign", name)
+		}
+		var now time.Time
+		if err := tx.QueryRow(ctx, "select clock_timestamp()").Scan(&now); err != nil {
+			return err
+		}
+		report = &Report{
+			Campaign: name, State: State(c.State), Version: int(c.Version), Now: clockOf(c).At(now),
+			Journeys: []JourneyReport{}, Messages: []MessageReport{}, NotSent: []NotSentReport{}, Offers: []OfferReport{},
+			Stock: []StockReport{}, Rewards: []RewardReport{}, Budgets: []BudgetReport{}, Late: []LateReport{}, Reviews: []ReviewReport{},
+		}
+		b := &reporter{q: q, name: name, definitions: make(map[int32]*campaign.Definition), r: report}
+		for _, part := range []func(context.Context) error{
+			b.readDefinitions, b.journeys, b.messages, b.offers, b.rewards, b.trouble,
+		} {
+			if err := part(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return report, translate(err, "read the report")
+}
+
+func (b *reporter) readDefinitions(ctx context.Context) error {
+	rows, err := b.q.ReportDefinitions(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		def, err := decodeDefinition(row.Definition)
+		if err != nil {
+			return err
+		}
+		b.definitions[row.Version] = def
+		if int(row.Version) == b.r.Version {
+			b.r.Title, b.r.Currency, b.r.Timezone = def.Title, string(def.Currency), def.Timezone
+		}
+	}
+	return nil
+}
+
+func (b *reporter) amount(minor int64) Amount {
+	return AmountOf(campaign.Money{Minor: minor, Currency: campaign.Currency(b.r.Currency)})
+}
+
+type journeyVersion struct {
+	journey string
+	version int32
+}
+
+func (b *reporter) journeys(ctx context.Context) error {
+	rows, err := b.q.ReportJourneys(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	at := make(map[journeyVersion]int)
+	for _, row := range rows {
+		at[journeyVersion{row.Journey, row.Version}] = len(b.r.Journeys)
+		b.r.Journeys = append(b.r.Journeys, JourneyReport{
+			Journey: row.Journey, Version: int(row.Version), Entered: row.Entered, HeldOut: row.HeldOut, Active: row.Active,
+			Outcomes: []OutcomeReport{}, Goal: b.goal(row),
+		})
+	}
+	outcomes, err := b.q.ReportOutcomes(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range outcomes {
+		j := &b.r.Journeys[at[journeyVersion{row.Journey, row.Version}]]
+		j.Outcomes = append(j.Outcomes, OutcomeReport{row.Outcome, row.Members})
+	}
+	reached, err := b.q.ReportSteps(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	counts := make(map[journeyVersion]map[string]int64)
+	for _, row := range reached {
+		key := journeyVersion{row.Journey, row.Version}
+		if counts[key] == nil {
+			counts[key] = make(map[string]int64)
+		}
+		counts[key][row.Step] = row.Reached
+	}
+	for key, i := range at {
+		b.r.Journeys[i].Steps = b.steps(key, counts[key])
+	}
+	return nil
+}
+
+// steps lists every step in the order of the definition, those nobody reached too.
+func (b *reporter) steps(key journeyVersion, reached map[string]int64) []StepReport {
+	out := []StepReport{}
+	def, ok := b.definitions[key.version]
+	if !ok {
+		return out
+	}
+	j, ok := def.Journey(key.journey)
+	if !ok {
+		return out
+	}
+	var walk func(campaign.Steps)
+	walk = func(steps campaign.Steps) {
+		for _, st := range steps {
+			id := st.Common().ID
+			out = append(out, StepReport{id, campaign.StepName(st), reached[id]})
+			for _, block := range campaign.Children(st) {
+				walk(block.Steps)
+			}
+		}
+	}
+	walk(j.Steps)
+	return out
+}
+
+func (b *reporter) goal(row db.ReportJourneysRow) *GoalReport {
+	def, ok := b.definitions[row.Version]
+	if !ok {
+		return nil
+	}
+	if j, ok := def.Journey(row.Journey); !ok || j.Goal == nil {
+		return nil
+	}
+	g := &GoalReport{Converted: rate(row.Converted, row.Entered-row.HeldOut), Value: b.amount(row.Value)}
+	if row.HeldOut > 0 {
+		held := rate(row.ConvertedHeldOut, row.HeldOut)
+		g.HeldOut, g.Uplift = &held, uplift(g.Converted, held)
+	}
+	return g
+}
+
+func (b *reporter) messages(ctx context.Context) error {
+	rows, err := b.q.ReportMessages(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		b.r.Messages = append(b.r.Messages, MessageReport{int(row.Version), row.Name, row.Channel, row.State, row.Messages})
+	}
+	reasons, err := b.q.ReportNotSent(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range reasons {
+		b.r.NotSent = append(b.r.NotSent, NotSentReport{int(row.Version), row.Message, row.Reason, row.Times})
+	}
+	return nil
+}
+
+func (b *reporter) offers(ctx context.Context) error {
+	rows, err := b.q.ReportOffers(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		b.r.Offers = append(b.r.Offers, OfferReport{
+			int(row.Version), row.Offer, row.Opened, row.Taken, row.Lapsed, row.Withdrawn, row.Open, b.amount(row.Paid),
+		})
+	}
+	stock, err := b.q.ReportStock(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range stock {
+		left := int64(row.Stock) - int64(row.Taken)
+		b.r.Stock = append(b.r.Stock, StockReport{row.Offer, int64(row.Stock), int64(row.Taken), max(0, left)})
+	}
+	return nil
+}
+
+func (b *reporter) rewards(ctx context.Context) error {
+	rows, err := b.q.ReportRewards(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		b.r.Rewards = append(b.r.Rewards, RewardReport{
+			int(row.Version), row.Reward, row.Granted, row.Points, row.Refused, row.RefusedBudget, row.RefusedPerMember,
+		})
+	}
+	budgets, err := b.q.ReportBudgets(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range budgets {
+		b.r.Budgets = append(b.r.Budgets, BudgetReport{row.Reward, row.Cap, row.Used, max(0, row.Cap-row.Used)})
+	}
+	return nil
+}
+
+func (b *reporter) trouble(ctx context.Context) error {
+	late, err := b.q.ReportLate(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range late {
+		b.r.Late = append(b.r.Late, LateReport{int(row.Version), row.Times})
+	}
+	reviews, err := b.q.ReportReviews(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range reviews {
+		b.r.Reviews = append(b.r.Reviews, ReviewReport{int(row.Version), row.Kind, row.State, row.Reviews})
+	}
+	return nil
+}
