@@ -174,7 +174,7 @@ func (j *journey) sleep(ctx workflow.Context) error {
 	if j.timer != nil {
 		sel.AddFuture(j.timer, func(workflow.Future) { j.timer, j.cancel, j.due = nil, nil, 0 })
 	}
-	sel.AddReceive(j.pokes, func(c workflow.ReceiveChannel, _ bool) { c.Receive(ctx, nil) })
+	sel.AddReceive(j.pokes, func(workflow.ReceiveChannel, bool) { j.drain() })
 	sel.AddReceive(ctx.Done(), func(workflow.ReceiveChannel, bool) {})
 	sel.Select(ctx)
 	if err := ctx.Err(); err != nil {
@@ -187,8 +187,8 @@ func (j *journey) sleep(ctx workflow.Context) error {
 // drain takes all pokes that have come: they all say the same.
 func (j *journey) drain() {
 	for j.pokes.ReceiveAsync(nil) {
+		j.sends.poked++
 	}
-	j.sends.poked++
 }
 
 // pause waits before another try of a failed turn; a poke does not hurry it.
