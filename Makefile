@@ -31,7 +31,8 @@ build: ## the banyan binary, static, into bin/
 .PHONY: test
 test: postgres ## all tests, on a real Temporal and PostgreSQL brought up for them
 	$(DEVSTACK) run -- go test -timeout 20m ./...
-	cd deploy/composetest && go test ./...
+	cd devstack/temporal && go test ./...
+	cd deploy/composetest && go test -count=1 ./... # go's cache does not watch docker-compose.yml
 
 .PHONY: check
 check: tidy-check fmt-check vet lint generate-check race ## all that CI asks of a change

@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -46,7 +47,10 @@ func (s *Server) registerHealth() {
 		detail: "503 while PostgreSQL is away. While only Temporal is away it says degraded, with 200: events and all " +
 			"other writes are accepted and routed later, so a load balancer must not turn them away.",
 		errors: []int{http.StatusServiceUnavailable},
-	}, func(ctx context.Context, _ *struct{}) (*healthAnswer, error) { return s.ready(ctx), nil })
+	}, func(ctx context.Context, _ *struct{}) (*healthAnswer, error) {
+		health, status := ready(ctx, &s.cfg)
+		return &healthAnswer{status, health}, nil
+	})
 	metricsPage := promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})
 	s.mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if key, _ := principal(r.Context()); !key.May(store.ScopeReportsRead) {
@@ -57,18 +61,26 @@ func (s *Server) registerHealth() {
 	})
 }
 
-func (s *Server) ready(ctx context.Context) *healthAnswer {
+// ready asks both parts at the same time, so that one that hangs does not use up the
+// other's.
+func ready(ctx context.Context, cfg *Config) (health Health, status int) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	a := &healthAnswer{Status: http.StatusOK, Body: Health{Status: healthOK, PostgreSQL: healthOK, Temporal: notAsked}}
-	if s.cfg.Temporal != nil {
-		a.Body.Temporal = healthOK
-		if _, err := s.cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
-			a.Body.Temporal, a.Body.Status = unreachable, healthDegraded
-		}
+	health = Health{Status: healthOK, PostgreSQL: healthOK, Temporal: notAsked, Version: cfg.Version}
+	status = http.StatusOK
+	var away error
+	var asking sync.WaitGroup
+	if cfg.Temporal != nil {
+		health.Temporal = healthOK
+		asking.Go(func() { _, away = cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}) })
 	}
-	if err := s.store.Ping(ctx); err != nil {
-		a.Body.PostgreSQL, a.Body.Status, a.Status = unreachable, healthUnavailable, http.StatusServiceUnavailable
+	err := cfg.Store.Ping(ctx)
+	asking.Wait()
+	if away != nil {
+		health.Temporal, health.Status = unreachable, healthDegraded
 	}
-	return a
+	if err != nil {
+		health.PostgreSQL, health.Status, status = unreachable, healthUnavailable, http.StatusServiceUnavailable
+	}
+	return health, status
 }

@@ -3,7 +3,6 @@ package starter
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -24,17 +23,6 @@ const (
 	maxBody   = 8 << 20
 	maxBatch  = 1_000
 	maxString = 64 << 10
-)
-
-// Timeouts of the server. A body of 8 MiB over a slow line takes its time; a caller
-// who sends nothing is let go.
-const (
-	readHeaderTimeout = 10 * time.Second
-	readTimeout       = 60 * time.Second
-	writeTimeout      = 90 * time.Second
-	idleTimeout       = 2 * time.Minute
-	shutdownTimeout   = 15 * time.Second
-	maxHeader         = 64 << 10
 )
 
 // DefaultRate is how many requests a second one key may make; a burst may be twice as
@@ -155,32 +143,10 @@ func (s *Server) OpenAPI() *huma.OpenAPI { return s.api.OpenAPI() }
 
 // Serve answers on the listener until ctx is done, then lets running requests finish.
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
-	srv := &http.Server{
-		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
-		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-	}
 	tidying, stop := context.WithCancel(ctx)
 	defer stop()
 	go s.tidy(tidying)
-	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(listener) }()
-	s.log.InfoContext(ctx, "the API listens", "address", listener.Addr().String())
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	// ctx is done already; requests under way get a while of their own.
-	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
-	defer cancel()
-	if err := srv.Shutdown(finish); err != nil {
-		return err
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return serve(ctx, listener, s, s.log)
 }
 
 const tidyEvery = time.Hour
