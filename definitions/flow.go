@@ -73,6 +73,7 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 		if g.waits(step) {
 			return out
 		}
+		// Without a lock it goes on at once; so it does where per_member is used up.
 		return append(out, next)
 	case *campaign.Await:
 		return append(out, next) // the event came
@@ -89,7 +90,8 @@ func (g *graph) waits(s campaign.Step) bool {
 		return true
 	case *campaign.MakeOffer:
 		offer, ok := g.def().Offer(s.Offer)
-		return !ok || offer.Lock > 0 || g.badLocks[s.Offer]
+		// One that a member may take a few times only is skipped after that.
+		return !ok || (offer.Lock > 0 || g.badLocks[s.Offer]) && offer.PerMember == 0
 	case *campaign.Send, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
 		*campaign.Goto, *campaign.End:
 		return false

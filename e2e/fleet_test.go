@@ -36,7 +36,7 @@ const hookSecret = "a secret for the tests of the webhook"
 
 // patience is how long a test waits for a condition. It is no measure of speed: a
 // machine that is slow is waited for, one that is stuck is not.
-const patience = 60 * time.Second
+const patience = 100 * time.Second
 
 // fleet is one installation of its own: a database, a namespace, a receiver of
 // messages, and the processes that a test starts and stops.

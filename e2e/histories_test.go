@@ -37,7 +37,7 @@ func TestHistories(t *testing.T) {
 	f := newFleet(t)
 	from := time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC) // 10:00 in Shanghai
 	name := f.submit(strings.ReplaceAll(read(t, "../definitions/fitness-trial.yaml"),
-		`quiet_hours: {from: "22:00", until: "08:00"}        # 夜里不发，早上补发`, ""), 40_000, from)
+		`quiet_hours: {from: "22:00", until: "08:00"}        # 夜里不发，早上补发`, ""), 20_000, from)
 	f.submit(hello, 1, time.Time{})
 	f.submit(continued, 1, time.Time{})
 	stopRouter := f.runRouter()
