@@ -117,6 +117,9 @@ func TestTraceWords(t *testing.T) {
 	for _, kind := range campaign.TraceKinds() {
 		line := campaign.TraceLine{Kind: kind, Params: map[string]string{
 			"message": "hi", "reason": campaign.ReasonCap, "offer": "card", "order": "o-1", "event": "e-1", "until": "12-03 20:15",
+			"channel": "console", "what": "it", "price": "¥1.00", "paid": "¥0.50", "points": "10", "reward": "gift", "type": "ping",
+			"where": "exit", "detail": "why", "name": "send hi", "tags": "vip", "attribute": "city", "case": "true", "label": "again",
+			"outcome": "done", "value": "¥1.00", "by": "ping",
 		}}
 		for _, lang := range []campaign.Lang{campaign.English, campaign.Chinese} {
 			words := line.Words(lang)

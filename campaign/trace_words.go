@@ -20,7 +20,7 @@ var reasonsEnglish = map[string]string{
 }
 
 var reasonsChinese = map[string]string{
-	ReasonHoldout:    "该会员在对照组,只做统计、不发送",
+	ReasonHoldout:    "该会员在对照组，只做统计、不发送",
 	ReasonQuietHours: "正值免打扰时段",
 	ReasonCap:        "已达每位会员的消息上限",
 	ReasonOfferEnded: "届时优惠已结束",
@@ -29,7 +29,7 @@ var reasonsChinese = map[string]string{
 	ReasonLeft:       "会员已离开该旅程",
 	ReasonRender:     "文案无法填充",
 	ReasonRefused:    "渠道永久拒绝",
-	ReasonUnknown:    "渠道的应答丢失,可能已送达,不会盲目重发",
+	ReasonUnknown:    "渠道的应答丢失，可能已送达，不会盲目重发",
 	ReasonFailed:     "渠道长时间无法连通",
 	ReasonDeadline:   "已过有效时间",
 	ReasonEnded:      "活动已结束",
@@ -95,58 +95,60 @@ var traceEnglish = wording{
 }
 
 var traceChinese = wording{
-	TraceEntered: func(p func(string) string) string { return "进入旅程" + by(",起因:", p("by")) },
-	TraceHeldOut: func(func(string) string) string { return "属于对照组:只统计,不发送、不发奖" },
-	TraceStep:    func(p func(string) string) string { return "来到步骤:" + p("name") },
+	TraceEntered: func(p func(string) string) string { return "进入旅程" + by("，起因：", p("by")) },
+	TraceHeldOut: func(func(string) string) string { return "属于对照组：只统计，不发送、不发奖" },
+	TraceStep:    func(p func(string) string) string { return "来到步骤：" + p("name") },
 	TraceSend: func(p func(string) string) string {
 		return "消息 " + p("message") + " 交给 " + p("channel") + " 发送"
 	},
 	TraceNotSent: func(p func(string) string) string {
-		return "消息 " + p("message") + " 未发送:" + p("reason") + by(" – ", p("detail"))
+		return "消息 " + p("message") + " 未发送：" + p("reason") + by(" – ", p("detail"))
 	},
 	TraceDelayed: func(p func(string) string) string {
-		return "消息 " + p("message") + " 延后到 " + p("until") + ":" + p("reason")
+		return "消息 " + p("message") + " 延后到 " + p("until") + "：" + p("reason")
 	},
-	TraceWaiting:  func(p func(string) string) string { return "等待 " + p("what") + ",至 " + p("until") },
-	TraceHappened: func(p func(string) string) string { return "按时发生 " + p("type") + "(事件 " + p("event") + ")" },
+	TraceWaiting: func(p func(string) string) string { return "等待 " + p("what") + "，至 " + p("until") },
+	TraceHappened: func(p func(string) string) string {
+		return "按时发生 " + p("type") + "（事件 " + p("event") + ")"
+	},
 	TraceTimedOut: func(p func(string) string) string { return "等待 " + p("what") + " 的时间已过" },
 	TraceOfferOpened: func(p func(string) string) string {
-		return "优惠 " + p("offer") + " 以 " + p("price") + " 开启" + by(",锁价至 ", p("until"))
+		return "优惠 " + p("offer") + " 以 " + p("price") + " 开启" + by("，锁价至 ", p("until"))
 	},
-	TraceOfferSkipped: func(p func(string) string) string { return "未提供优惠 " + p("offer") + ":" + p("reason") },
+	TraceOfferSkipped: func(p func(string) string) string { return "未提供优惠 " + p("offer") + "：" + p("reason") },
 	TraceOfferTaken: func(p func(string) string) string {
-		return "以订单 " + p("order") + " 领取优惠 " + p("offer") + ",实付 " + p("paid")
+		return "以订单 " + p("order") + " 领取优惠 " + p("offer") + "，实付 " + p("paid")
 	},
 	TraceOfferRefused: func(p func(string) string) string {
-		return "订单 " + p("order") + " 未能取得优惠 " + p("offer") + ":" + p("reason") + ";已付款,需人工处理"
+		return "订单 " + p("order") + " 未能取得优惠 " + p("offer") + "：" + p("reason") + "；已付款，需人工处理"
 	},
 	TraceOfferLapsed:   func(p func(string) string) string { return "优惠 " + p("offer") + " 过期" },
 	TraceOfferWithdraw: func(p func(string) string) string { return "优惠 " + p("offer") + " 撤回" },
 	TraceUnderpaid: func(p func(string) string) string {
-		return "订单 " + p("order") + " 为优惠 " + p("offer") + " 实付 " + p("paid") + ",应付 " + p("price") + ":已标记,不算领取"
+		return "订单 " + p("order") + " 为优惠 " + p("offer") + " 实付 " + p("paid") + "，应付 " + p("price") + "：已标记，不算领取"
 	},
 	TraceAfterEnd: func(p func(string) string) string {
-		return "订单 " + p("order") + " 在优惠 " + p("offer") + " 结束后付 " + p("paid") + ",当时原价 " + p("price") + ":已标记"
+		return "订单 " + p("order") + " 在优惠 " + p("offer") + " 结束后付 " + p("paid") + "，当时原价 " + p("price") + "：已标记"
 	},
 	TraceLate: func(p func(string) string) string {
-		return p("type") + "(事件 " + p("event") + ")发生及时但到达太晚,错过 " + p("what") + ",未改变任何步骤"
+		return p("type") + "（事件 " + p("event") + "）发生及时但到达太晚，错过 " + p("what") + "，未改变任何步骤"
 	},
-	TraceGranted:    func(p func(string) string) string { return "发放 " + p("reward") + ":" + p("points") + " 积分" },
-	TraceNotGranted: func(p func(string) string) string { return "奖励 " + p("reward") + " 未发放:" + p("reason") },
+	TraceGranted:    func(p func(string) string) string { return "发放 " + p("reward") + "：" + p("points") + " 积分" },
+	TraceNotGranted: func(p func(string) string) string { return "奖励 " + p("reward") + " 未发放：" + p("reason") },
 	TraceTagged:     func(p func(string) string) string { return "打标签 " + p("tags") },
 	TraceUntagged:   func(p func(string) string) string { return "去标签 " + p("tags") },
 	TraceSet:        func(p func(string) string) string { return "设置 " + p("attribute") },
-	TraceChose:      func(p func(string) string) string { return "走分支:" + p("case") },
+	TraceChose:      func(p func(string) string) string { return "走分支：" + p("case") },
 	TraceJumped:     func(p func(string) string) string { return "跳到 " + p("label") },
 	TraceGoal: func(p func(string) string) string {
-		return "达成目标(事件 " + p("event") + ")" + by(",价值 ", p("value"))
+		return "达成目标（事件 " + p("event") + ")" + by("，价值 ", p("value"))
 	},
 	TraceExited: func(p func(string) string) string {
-		return "因 " + p("type") + "(事件 " + p("event") + ")离开旅程"
+		return "因 " + p("type") + "（事件 " + p("event") + "）离开旅程"
 	},
-	TraceEnded: func(p func(string) string) string { return "旅程结束:" + p("outcome") },
+	TraceEnded: func(p func(string) string) string { return "旅程结束：" + p("outcome") },
 	TraceFault: func(p func(string) string) string {
-		return "位于 " + p("where") + " 的规则无法判定(" + p("detail") + "),按不成立处理"
+		return "位于 " + p("where") + " 的规则无法判定（" + p("detail") + "），按不成立处理"
 	},
 }
 
