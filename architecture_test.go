@@ -41,6 +41,10 @@ var house = map[string]struct {
 	"devstack":                     {may: []string{"campaign"}, libs: []string{"temporal", "pgx"}},
 	"devstack/devtest":             {may: []string{"campaign", "devstack"}, libs: []string{"temporal", "pgx"}},
 	"devstack/cmd/devstack":        {may: []string{"devstack"}},
+	"demo":                         {may: []string{"demo/recount"}},
+	"demo/recount":                 {},
+	"demo/internal/generate":       {},
+	"demo/generate":                {may: []string{"demo/internal/generate"}},
 	"cmd/banyan":                   {may: []string{"*"}, libs: []string{"temporal", "pgx", "cel", "yaml"}},
 }
 

@@ -27,6 +27,9 @@ func (a *Activities) Send(ctx context.Context, key, channel string) (campaign.Se
 	switch {
 	case o.Ended:
 		end.State, end.Reason = campaign.SendDropped, campaign.ReasonEnded
+		if o.InDoubt {
+			end.State, end.Reason = campaign.SendUnknown, campaign.ReasonUnknown
+		}
 		return a.settle(ctx, &o, end)
 	case o.Paused:
 		return campaign.SendResult{Outcome: campaign.SendHeld}, nil

@@ -13,6 +13,9 @@ type Clock struct {
 // MaxClockFactor bounds a demo clock: a day in a second.
 const MaxClockFactor = 86_400
 
+// maxClockSpan is how far a demo clock goes, in microseconds: a hundred thousand years.
+const maxClockSpan = 100_000 * 365 * 24 * 3600 * 1_000_000
+
 // Fast reports whether this is a demo clock.
 func (c Clock) Fast() bool { return c.Factor > 1 }
 
@@ -22,8 +25,13 @@ func (c Clock) At(moment time.Time) time.Time {
 	if !c.Fast() {
 		return moment.UTC().Truncate(time.Microsecond)
 	}
-	elapsed := moment.Sub(c.Real).Truncate(time.Microsecond)
-	return c.Start.Add(elapsed * time.Duration(c.Factor)).UTC().Truncate(time.Microsecond)
+	// In microseconds, because nanoseconds would overflow within days and time run
+	// backwards. Before it was started the clock ran as fast as any other.
+	elapsed := moment.UnixMicro() - c.Real.UnixMicro()
+	if elapsed > 0 {
+		elapsed = min(elapsed, maxClockSpan/c.Factor) * c.Factor
+	}
+	return time.UnixMicro(c.Start.UnixMicro() + elapsed).UTC()
 }
 
 // RealSpan is the real span that passes while the campaign's clock goes on by d, rounded up so that

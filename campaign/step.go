@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Step is one step of a journey. The set is closed: every kind is a struct in this
@@ -259,7 +260,25 @@ func (s *Steps) UnmarshalJSON(data []byte) error {
 
 // StepName says in a few words what a step is, for the report, for explain and for
 // the Step search attribute, e.g. "offer monthly-card". It holds no member data.
-func StepName(s Step) string {
+func StepName(s Step) string { return Shorten(stepName(s), maxStepName) }
+
+// maxStepName keeps a step's name inside a Keyword search attribute: Temporal's SQL
+// stores refuse, for ever, one with more than 255 characters.
+const maxStepName = 200
+
+// Shorten cuts a text to so many bytes, at a whole character.
+func Shorten(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	cut := most - len("…")
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
+		cut--
+	}
+	return s[:cut] + "…"
+}
+
+func stepName(s Step) string {
 	switch s := s.(type) {
 	case *Send:
 		return "send " + s.Message

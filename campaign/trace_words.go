@@ -109,7 +109,7 @@ var traceChinese = wording{
 	},
 	TraceWaiting: func(p func(string) string) string { return "等待 " + p("what") + "，至 " + p("until") },
 	TraceHappened: func(p func(string) string) string {
-		return "按时发生 " + p("type") + "（事件 " + p("event") + ")"
+		return "按时发生 " + p("type") + "（事件 " + p("event") + "）"
 	},
 	TraceTimedOut: func(p func(string) string) string { return "等待 " + p("what") + " 的时间已过" },
 	TraceOfferOpened: func(p func(string) string) string {
@@ -141,7 +141,7 @@ var traceChinese = wording{
 	TraceChose:      func(p func(string) string) string { return "走分支：" + p("case") },
 	TraceJumped:     func(p func(string) string) string { return "跳到 " + p("label") },
 	TraceGoal: func(p func(string) string) string {
-		return "达成目标（事件 " + p("event") + ")" + by("，价值 ", p("value"))
+		return "达成目标（事件 " + p("event") + "）" + by("，价值 ", p("value"))
 	},
 	TraceExited: func(p func(string) string) string {
 		return "因 " + p("type") + "（事件 " + p("event") + "）离开旅程"

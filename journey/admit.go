@@ -85,6 +85,9 @@ type Entrant struct {
 	Entries     int
 	Active      bool // one of them is still under way
 	LastEntered time.Time
+	// Stored is the number of the member's last stored event. A journey that no event
+	// starts begins behind it: what was before is past.
+	Stored int64
 }
 
 // Why a member does not enter.
@@ -155,7 +158,7 @@ func (p *Program) admit(pl *plan, c Candidate, e Entrant) Admission {
 		Holdout: HeldOut(e.Campaign, pl.Name, e.Member.ID, pl.Holdout),
 		Entered: e.Now,
 	}
-	adm.State = State{V: stateVersion, Fresh: true, Holdout: adm.Holdout}
+	adm.State = State{V: stateVersion, Fresh: true, Holdout: adm.Holdout, Cursor: e.Stored}
 	by := c.By
 	if e.Event != nil && c.By == ByEvent {
 		adm.Entered = e.Event.Time

@@ -6,10 +6,14 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 )
 
+const maxSummary = 360
+
 // describe fills in what the outside may know of the state: where the journey stands,
 // what it waits for and until when, and which events concern it. It names offers,
 // steps and times, never the member.
 func (r *runner) describe() {
+	// Temporal keeps summaries of at most 400 bytes, their JSON quotes included.
+	defer func() { r.d.Summary = campaign.Shorten(r.d.Summary, maxSummary) }()
 	if n := r.pl.nodes[r.s.Step]; n != nil {
 		r.d.StepName = n.name
 	}
@@ -18,7 +22,7 @@ func (r *runner) describe() {
 	switch {
 	case r.s.Outcome != "":
 		r.d.StepName = "ended"
-		r.d.Summary = "ended: " + r.s.Outcome
+		r.d.Summary = r.s.Outcome
 		r.d.WaitUntil = r.horizon()
 		return
 	case r.s.Ending != "":

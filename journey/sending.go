@@ -29,8 +29,8 @@ func (r *runner) send(p *Pending) bool {
 	at, why := r.allowed(m)
 	if at.After(r.now) {
 		switch {
-		case why == campaign.ReasonCap && m.WhenCapped == campaign.CappedDrop:
-			r.notSent(p, why)
+		case why == campaign.ReasonCap && (m.WhenCapped == campaign.CappedDrop || r.p.def.Limits.MessagesPerMember.Every == 0):
+			r.notSent(p, why) // a cap without a span never frees
 			return true
 		case !p.Before.IsZero() && !at.Before(p.Before):
 			r.notSent(p, why, "detail", "the offer ends first")
@@ -56,7 +56,7 @@ func (r *runner) send(p *Pending) bool {
 		if t == nil {
 			continue
 		}
-		body, err := t.Render(r.with(r.s.Event))
+		body, err := t.Render(r.withOffer(r.s.Event, r.offerOf(p)))
 		if err != nil {
 			r.notSent(p, campaign.ReasonRender, "detail", err.Error())
 			return true
@@ -73,6 +73,16 @@ func (r *runner) send(p *Pending) bool {
 	}
 	r.traceAt(p.Step, campaign.TraceSend, "message", p.Message, "channel", effect.Bodies[0].Channel)
 	return true
+}
+
+// offerOf finds the offer that a message is about; for others the one opened last.
+func (r *runner) offerOf(p *Pending) *Offer {
+	for i := range r.s.Open {
+		if r.s.Open[i].ID == p.Offer {
+			return &r.s.Open[i]
+		}
+	}
+	return r.s.Offer
 }
 
 func (r *runner) notSent(p *Pending, why string, more ...string) {
@@ -117,7 +127,9 @@ func (r *runner) allowed(m *message) (at time.Time, why string) {
 			continue
 		}
 		if free := r.capFree(at); m.Kind != campaign.KindService && free.After(at) {
-			at, why = free, campaign.ReasonCap
+			if at, why = free, campaign.ReasonCap; r.p.def.Limits.MessagesPerMember.Every == 0 {
+				return at, why
+			}
 			continue
 		}
 		return at, why
@@ -161,6 +173,9 @@ func (r *runner) capFree(t time.Time) time.Time {
 	// the newest limit.Times falls out.
 	if len(r.sent) < limit.Times {
 		return t
+	}
+	if limit.Every == 0 {
+		return t.Add(time.Nanosecond)
 	}
 	oldest := r.sent[len(r.sent)-limit.Times]
 	if free := oldest.Add(limit.Every); free.After(t) {

@@ -2,6 +2,7 @@ package journey
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -21,7 +22,7 @@ func (r *runner) enterOffer(n *node, s *campaign.MakeOffer) {
 		r.move(n.next)
 		return
 	}
-	if r.now.Sub(r.s.Since) > def.Grace {
+	if r.now.Sub(r.s.Since) >= def.Grace {
 		r.since(r.now, 0)
 	}
 	key := r.key(n.id, "")
@@ -49,18 +50,24 @@ func (r *runner) enterOffer(n *node, s *campaign.MakeOffer) {
 			r.s.Pending = append(r.s.Pending, p)
 		}
 	}
-	if !o.locked() {
+	if o.locked() {
+		for i, rem := range s.Remind {
+			r.remind(n, &o, rem, s.Via, i)
+		}
+		r.s.Waiting = true
+	} else {
 		r.s.Open = append(r.s.Open, o)
 		r.move(n.next)
-		return
 	}
-	for i, rem := range s.Remind {
-		r.remind(n, &o, rem, s.Via, i)
-	}
-	r.s.Waiting = true
 	// An order that was stored before this turn but paid after the offer's opening.
+	open := func() bool {
+		if o.locked() {
+			return r.s.Waiting
+		}
+		return slices.ContainsFunc(r.s.Open, func(x Offer) bool { return x.ID == o.ID })
+	}
 	for i := range r.in.Events {
-		if e := &r.in.Events[i]; e.Seq <= r.s.Cursor && !r.stopped() && r.s.Waiting {
+		if e := &r.in.Events[i]; e.Seq <= r.s.Cursor && !r.stopped() && open() {
 			r.order(e)
 		}
 	}
@@ -131,7 +138,18 @@ func (r *runner) order(e *campaign.Event) {
 	if err := json.Unmarshal(e.Properties, &props); err != nil || props.Offer == "" {
 		return
 	}
-	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() && r.s.Offer.Name == props.Offer && !e.Time.Before(r.s.Offer.OpenedAt) {
+	// An order that took an offer takes no other, however often the shop tells of it.
+	if slices.ContainsFunc(r.s.Closed, func(o Offer) bool {
+		return o.State == campaign.OfferTaken && o.Name == props.Offer && o.Order == props.Order && o.Order != ""
+	}) {
+		return
+	}
+	// What led to an offer does not take it as well.
+	led := slices.Contains(r.s.Moved, e.Seq)
+	fits := func(o *Offer) bool {
+		return o.Name == props.Offer && !e.Time.Before(o.OpenedAt) && !(led && e.Time.Equal(o.OpenedAt))
+	}
+	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() && fits(r.s.Offer) {
 		o := r.s.Offer
 		if !r.takes(o, e, props.Order) {
 			return
@@ -144,7 +162,7 @@ func (r *runner) order(e *campaign.Event) {
 	}
 	for i := range r.s.Open {
 		o := &r.s.Open[i]
-		if o.Name != props.Offer || e.Time.Before(o.OpenedAt) {
+		if !fits(o) {
 			continue
 		}
 		if r.takes(o, e, props.Order) {
@@ -154,7 +172,7 @@ func (r *runner) order(e *campaign.Event) {
 	}
 	for i := len(r.s.Closed) - 1; i >= 0; i-- {
 		o := &r.s.Closed[i]
-		if o.Name == props.Offer && !e.Time.Before(o.OpenedAt) && o.Order != props.Order {
+		if fits(o) {
 			r.tooLate(o, e, props.Order)
 			return
 		}

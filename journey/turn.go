@@ -37,6 +37,10 @@ type Input struct {
 // a wait, so reaching it is a fault of ours.
 const maxStepsPerTurn = 10_000
 
+// enoughSteps is after how many steps a turn leaves what is due to the next one, so that
+// a journey that goes round in a short loop catches up with a long pause in pieces.
+const enoughSteps = 1_000
+
 // Turn takes one turn. When the core needs an exact answer (is there stock left, does
 // the budget allow it) it returns the question instead of a decision: the driver
 // answers it under a lock and calls again with the same state and the answer added.
@@ -60,10 +64,14 @@ func (p *Program) After(state State, in Input) (campaign.Decision, *campaign.Ask
 		return campaign.Decision{}, nil, err
 	}
 	r := newRunner(p, pl, state, &in)
-	for _, e := range r.unjudged() {
-		r.order(e)
-		if r.asked != nil {
-			break
+	r.after(r.unjudged())
+	return r.result()
+}
+
+func (r *runner) after(queue []*campaign.Event) {
+	for _, e := range queue {
+		if r.order(e); r.asked != nil {
+			return
 		}
 		r.missed(e)
 		if !e.Time.After(r.s.Ended) {
@@ -71,7 +79,6 @@ func (p *Program) After(state State, in Input) (campaign.Decision, *campaign.Ask
 		}
 		r.s.Cursor = max(r.s.Cursor, e.Seq)
 	}
-	return r.result()
 }
 
 type runner struct {
@@ -111,9 +118,18 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 	return r
 }
 
-// live runs the journey through everything that has happened and fallen due.
+// live runs the journey through everything that has happened and fallen due. Should it
+// end on the way, what came behind its end is judged as After would: nobody will be
+// poked for that any more.
 func (r *runner) live() {
-	queue := r.unjudged()
+	queue := r.through(r.unjudged())
+	if r.s.Outcome != "" && r.asked == nil && r.fault == nil {
+		r.after(queue)
+	}
+}
+
+// through answers the events that it has not come to.
+func (r *runner) through(queue []*campaign.Event) []*campaign.Event {
 	if r.s.Fresh {
 		r.s.Fresh = false
 		if r.s.Holdout {
@@ -123,31 +139,40 @@ func (r *runner) live() {
 		r.move(r.pl.first)
 	}
 	for !r.stopped() {
-		r.settle()
-		if r.stopped() {
-			return
+		// At the end of the campaign no further step begins, but an order that was stored
+		// before still takes its offer.
+		if !r.in.EndNow {
+			r.settle()
 		}
-		if r.in.EndNow {
-			r.at = r.now
-			r.leave(campaign.OutcomeEnded)
-			return
+		if r.stopped() {
+			return queue
 		}
 		due := r.nextDue()
 		switch {
-		case len(queue) > 0 && (due.IsZero() || !queue[0].Stored.After(due)):
+		case len(queue) > 0 && (due.IsZero() || r.in.EndNow || !queue[0].Stored.After(due)):
 			r.at = queue[0].Stored
 			r.event(queue[0])
 			if r.asked == nil {
 				r.s.Cursor = max(r.s.Cursor, queue[0].Seq)
 				queue = queue[1:]
 			}
+		case r.in.EndNow:
+			r.at = r.now
+			r.leave(campaign.OutcomeEnded)
 		case !due.IsZero() && !due.After(r.now):
+			if r.steps >= enoughSteps && (len(queue) == 0 || queue[0].Seq > r.s.Cursor) {
+				return queue
+			}
 			r.at = due
 			r.fire(due)
 		default:
-			return
+			return queue
+		}
+		if r.s.Ending != "" && len(r.s.Pending) == 0 && !r.stopped() {
+			r.over(r.s.Ending) // the last delayed message has fallen away
 		}
 	}
+	return queue
 }
 
 // unjudged are the events that no turn has looked at, in the order of their storing.
@@ -225,6 +250,9 @@ func (r *runner) event(e *campaign.Event) {
 		r.leave(campaign.OutcomeExited)
 		return
 	}
+	if r.order(e); r.asked != nil {
+		return
+	}
 	moved := false
 	if r.s.Waiting && r.s.Ending == "" {
 		n := r.pl.nodes[r.s.Step]
@@ -232,9 +260,6 @@ func (r *runner) event(e *campaign.Event) {
 			r.happened(n, e)
 			moved = true
 		}
-	}
-	if r.order(e); r.asked != nil {
-		return
 	}
 	if !moved {
 		r.missed(e)
@@ -389,10 +414,13 @@ func (r *runner) holds(where string, x *rules.Expr, e *campaign.Event) bool {
 }
 
 // with gives the facts for an expression; e is `event`.
-func (r *runner) with(e *campaign.Event) *rules.Facts {
+func (r *runner) with(e *campaign.Event) *rules.Facts { return r.withOffer(e, r.s.Offer) }
+
+// withOffer is with for a message about an offer that need not be the one opened last.
+func (r *runner) withOffer(e *campaign.Event, o *Offer) *rules.Facts {
 	r.facts.Event, r.facts.Start = e, r.s.Start
 	r.facts.Offer = nil
-	if o := r.s.Offer; o != nil {
+	if o != nil {
 		view := rules.OfferView{ID: o.ID, Name: o.Name, Price: o.Price, ListPrice: o.ListPrice, ExpiresAt: o.ExpiresAt}
 		if def, ok := r.p.def.Offer(o.Name); ok {
 			view.Title = def.Title

@@ -10,22 +10,26 @@ import (
 
 // storyWords are the few words of a story that do not come from the trace.
 type storyWords struct {
-	member, joined, source, inviter, tags, points                       string
-	entry, version, underWay, ended, holdout, waits, until, none        string
+	colon, semicolon string
+
+	member, joined, source, inviter, tags                               string
+	entry, version, underWay, ended, holdout, waits, none               string
 	messages, offers, lockedUntil, nowCosts, grants, delivered, refused string
 }
 
 var storyEnglish = storyWords{
-	member: "member", joined: "joined", source: "source", inviter: "invited by", tags: "tags", points: "points",
+	colon: ": ", semicolon: "; ",
+	member: "member", joined: "joined", source: "source", inviter: "invited by", tags: "tags",
 	entry: "entry", version: "version", underWay: "under way", ended: "ended", holdout: "holdout group", waits: "waits for",
-	until: "until", none: "nothing has happened yet", messages: "messages", offers: "offers", lockedUntil: "locked until",
+	none: "nothing has happened yet", messages: "messages", offers: "offers", lockedUntil: "locked until",
 	nowCosts: "costs now", grants: "points", delivered: "granted", refused: "NOT granted",
 }
 
 var storyChinese = storyWords{
-	member: "会员", joined: "加入", source: "来源", inviter: "邀请人", tags: "标签", points: "积分",
+	colon: "：", semicolon: "；",
+	member: "会员", joined: "加入", source: "来源", inviter: "邀请人", tags: "标签",
 	entry: "第几次", version: "版本", underWay: "进行中", ended: "已结束", holdout: "对照组", waits: "等待",
-	until: "至", none: "还没有任何记录", messages: "消息", offers: "优惠", lockedUntil: "锁价至",
+	none: "还没有任何记录", messages: "消息", offers: "优惠", lockedUntil: "锁价至",
 	nowCosts: "当前价格", grants: "积分", delivered: "已发放", refused: "未发放",
 }
 
@@ -46,7 +50,7 @@ func WriteExplanation(w io.Writer, e *Explanation, lang campaign.Lang) error {
 			about = append(about, part.name+" "+part.value)
 		}
 	}
-	t.line("%s %s: %s", words.member, m.ID, strings.Join(about, "; "))
+	t.line("%s %s%s%s", words.member, m.ID, words.colon, strings.Join(about, words.semicolon))
 	if len(e.Journeys) == 0 {
 		t.line("%s", words.none)
 	}
@@ -72,10 +76,10 @@ func zoneOf(e *Explanation) string {
 func (t *text) story(j *ExplainedJourney, words *storyWords, lang campaign.Lang) {
 	state := words.underWay
 	if j.Status != "active" {
-		state = words.ended + ": " + j.Outcome
+		state = words.ended + words.colon + j.Outcome
 	}
 	if j.Holdout {
-		state += "; " + words.holdout
+		state += words.semicolon + words.holdout
 	}
 	t.line("")
 	t.line("%s · %s · %s %d · %s %d · %s", j.Campaign, j.Journey, words.entry, j.Entry, words.version, j.Version, state)
@@ -83,11 +87,7 @@ func (t *text) story(j *ExplainedJourney, words *storyWords, lang campaign.Lang)
 		t.line("  %s\t%s\t%s", local(l.At, j.Timezone), l.Step, l.Words)
 	}
 	if j.Summary != "" {
-		until := ""
-		if j.WaitUntil != nil {
-			until = " " + words.until + " " + local(*j.WaitUntil, j.Timezone)
-		}
-		t.line("  → %s %s%s", words.waits, j.Summary, until)
+		t.line("  → %s%s%s", words.waits, words.colon, j.Summary) // it says until when
 	}
 	if len(j.Messages) > 0 {
 		t.line("  %s", words.messages)
@@ -96,9 +96,9 @@ func (t *text) story(j *ExplainedJourney, words *storyWords, lang campaign.Lang)
 		why := ""
 		if m.Reason != "" {
 			// The sentence for a reason is the one of a message that was not sent.
-			why = campaign.TraceLine{Kind: campaign.TraceNotSent, Params: map[string]string{"message": m.Message, "reason": m.Reason}}.Words(lang)
+			why = "\t" + campaign.TraceLine{Kind: campaign.TraceNotSent, Params: map[string]string{"message": m.Message, "reason": m.Reason}}.Words(lang)
 		}
-		t.line("  %s\t%s\t%s\t%s\t%s", local(m.At, j.Timezone), m.Message, m.Channel, m.State, why)
+		t.line("  %s\t%s\t%s\t%s%s", local(m.At, j.Timezone), m.Message, m.Channel, m.State, why)
 	}
 }
 
@@ -110,9 +110,9 @@ func (t *text) storyOffers(e *Explanation, words *storyWords) {
 	for _, o := range e.Offers {
 		lock := ""
 		if o.ExpiresAt != nil {
-			lock = words.lockedUntil + " " + local(*o.ExpiresAt, zoneOf(e))
+			lock = "\t" + words.lockedUntil + " " + local(*o.ExpiresAt, zoneOf(e))
 		}
-		t.line("  %s\t%s\t%s\t%s %s %s\t%s", o.ID, o.Offer, o.State, words.nowCosts, o.Price.Amount, o.Price.Currency, lock)
+		t.line("  %s\t%s\t%s\t%s %s %s%s", o.ID, o.Offer, o.State, words.nowCosts, o.Price.Amount, o.Price.Currency, lock)
 	}
 }
 
@@ -121,7 +121,7 @@ func (t *text) storyPoints(e *Explanation, words *storyWords, lang campaign.Lang
 		return
 	}
 	t.line("")
-	t.line("%s: %d", words.grants, e.Points.Balance)
+	t.line("%s%s%d", words.grants, words.colon, e.Points.Balance)
 	for _, g := range e.Points.Grants {
 		what := words.delivered
 		if g.State != "granted" {

@@ -71,6 +71,9 @@ func (s *Server) createKey(ctx context.Context, in *struct{ Body KeyRequest }) (
 	if err := CheckScopes(in.Body.Scopes); err != nil {
 		return nil, err
 	}
+	if why := checkID(in.Body.Name); why != "" {
+		return nil, campaign.Errorf(campaign.CodeInvalid, "the name cannot be used: %s", why)
+	}
 	if !in.Body.ExpiresAt.IsZero() && in.Body.ExpiresAt.Before(time.Now()) {
 		return nil, campaign.Errorf(campaign.CodeInvalid, "the key would have expired already")
 	}

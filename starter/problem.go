@@ -14,7 +14,7 @@ import (
 )
 
 // Problem is an RFC 9457 problem document, the answer to everything that is not done.
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it so
 	Type   string          `json:"type" doc:"Stable name of the sort of problem" example:"urn:banyan:problem:invalid"`
 	Title  string          `json:"title" doc:"The sort of problem in words"`
 	Status int             `json:"status" doc:"The HTTP status"`

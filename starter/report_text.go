@@ -128,11 +128,18 @@ func (t *text) trouble(r *store.Report) {
 	}
 	t.head("to look at")
 	for _, l := range r.Late {
-		t.line("  version %d\t%d events in time that came too late", l.Version, l.Events)
+		t.line("  version %d\t%s in time that came too late", l.Version, counted(l.Events, "event"))
 	}
 	for _, v := range r.Reviews {
-		t.line("  version %d\t%d reviews %s\t%s", v.Version, v.Reviews, v.State, strings.ReplaceAll(v.Kind, "_", " "))
+		t.line("  version %d\t%s %s\t%s", v.Version, counted(v.Reviews, "review"), v.State, strings.ReplaceAll(v.Kind, "_", " "))
 	}
+}
+
+func counted(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func rateText(r store.Rate) string {

@@ -49,8 +49,11 @@ const (
 	// routeRetry is how long an event waits that could not be decided. That is a fault
 	// of ours, so it waits for a mended program and not for luck.
 	routeRetry = time.Minute
-	// deliverTimeout bounds one call to Temporal.
+	// deliverTimeout bounds one call to Temporal, batchTimeout the calls of a batch: while
+	// Temporal is away each of them takes its whole time, and PostgreSQL breaks off a
+	// transaction that is idle for a minute.
 	deliverTimeout = 10 * time.Second
+	batchTimeout   = 30 * time.Second
 	// tendEvery is how often campaigns are looked after: their workflows started, drained
 	// ones ended.
 	tendEvery = 2 * time.Second
@@ -180,6 +183,8 @@ func (r *Router) one(ctx context.Context, tx *store.RouteTx, running []store.Run
 // deliver brings one batch of starts and pokes to Temporal.
 func (r *Router) deliver(ctx context.Context) (int, error) {
 	return r.Store.Deliver(ctx, deliverBatch, func(deliveries []store.Delivery) ([]store.Delivery, time.Duration) {
+		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
+		defer cancel()
 		var (
 			mu    sync.Mutex
 			again []store.Delivery
@@ -212,7 +217,15 @@ func (r *Router) bring(ctx context.Context, d store.Delivery) error {
 	defer cancel()
 	switch {
 	case d.Done && d.Kind == store.IntentPoke:
-		return r.Taker.After(ctx, d.Row)
+		if err := r.Taker.After(ctx, d.Row); err != nil {
+			return err
+		}
+		// Its workflow may still hold a message that a paused campaign kept back.
+		err := r.Client.SignalWorkflow(ctx, d.Workflow, "", campaign.SignalPoke, nil)
+		if gone := new(serviceerror.NotFound); errors.As(err, &gone) {
+			return nil
+		}
+		return err
 	case d.Done:
 		return nil
 	case d.Kind == store.IntentStart:

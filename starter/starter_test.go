@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"go.temporal.io/sdk/client"
 
 	"github.com/banyanhq/banyan/devstack/devtest"
@@ -56,7 +57,7 @@ journeys:
 
 // api is a server under test and a key for it.
 type api struct {
-	t     *testing.T
+	t     testing.TB
 	store *store.Store
 	http  *httptest.Server
 	url   string // of the database
@@ -69,27 +70,27 @@ func (e entrances) Enter(_ context.Context, c, j, m string, p json.RawMessage) (
 	return e(c, j, m, p)
 }
 
-func serve(t *testing.T, change ...func(*starter.Config)) *api {
-	t.Helper()
-	url := devtest.Database(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
+func serve(tb testing.TB, change ...func(*starter.Config)) *api {
+	tb.Helper()
+	url := devtest.Database(tb)
+	if _, err := store.Migrate(tb.Context(), url); err != nil {
+		tb.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), url)
+	s, err := store.Open(tb.Context(), url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	cfg := starter.Config{Store: s, Version: "test"}
 	for _, c := range change {
 		c(&cfg)
 	}
 	server, err := starter.NewServer(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	a := &api{t: t, store: s, http: httptest.NewServer(server), url: url}
-	t.Cleanup(a.http.Close)
+	a := &api{t: tb, store: s, http: httptest.NewServer(server), url: url}
+	tb.Cleanup(a.http.Close)
 	a.key = a.newKey(store.ScopeAdmin)
 	return a
 }
@@ -196,4 +197,15 @@ type away struct{}
 
 func (away) CheckHealth(context.Context, *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
 	return nil, errors.New("connection refused")
+}
+
+// exec changes the database directly.
+func (a *api) exec(statement string) (pgconn.CommandTag, error) {
+	a.t.Helper()
+	conn, err := pgx.Connect(a.t.Context(), a.url)
+	if err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	defer func() { _ = conn.Close(a.t.Context()) }()
+	return conn.Exec(a.t.Context(), statement)
 }

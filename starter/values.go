@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -25,6 +26,8 @@ func checkID(id string) (why string) {
 	switch {
 	case id == "":
 		return "it is missing"
+	case !utf8.ValidString(id):
+		return "it is no text"
 	case len(id) > maxID:
 		return "it has at most 128 bytes"
 	case strings.ContainsFunc(id, unicode.IsControl):

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -68,7 +69,7 @@ func makeCurrent(ctx context.Context, q *db.Queries, def *campaign.Definition, v
 		return err
 	}
 	for _, o := range def.Offers {
-		limit := func() error { return q.SetStock(ctx, def.Name, o.Name, int32(o.Stock)) }
+		limit := func() error { return q.SetStock(ctx, def.Name, o.Name, int32(min(o.Stock, math.MaxInt32-1))) }
 		if o.Stock == 0 {
 			limit = func() error { return q.LiftStock(ctx, def.Name, o.Name) }
 		}

@@ -109,13 +109,29 @@ func TestCampaignStates(t *testing.T) {
 		to        store.State // empty: a conflict
 		pokes     int
 	}{
-		{"draft", "start", "running", 0}, {"draft", "pause", "", 0}, {"draft", "resume", "", 0}, {"draft", "end", "ended", 1},
-		{"running", "start", "", 0}, {"running", "pause", "paused", 0}, {"running", "resume", "", 0},
-		{"running", "drain", "draining", 0}, {"running", "end", "ended", 1},
-		{"paused", "start", "", 0}, {"paused", "pause", "", 0}, {"paused", "resume", "running", 1},
-		{"paused", "drain", "draining", 1}, {"paused", "end", "ended", 1},
-		{"draining", "start", "", 0}, {"draining", "pause", "", 0}, {"draining", "drain", "", 0}, {"draining", "end", "ended", 1},
-		{"ended", "start", "", 0}, {"ended", "pause", "", 0}, {"ended", "resume", "", 0}, {"ended", "drain", "", 0}, {"ended", "end", "", 0},
+		{"draft", "start", "running", 0},
+		{"draft", "pause", "", 0},
+		{"draft", "resume", "", 0},
+		{"draft", "end", "ended", 1},
+		{"running", "start", "", 0},
+		{"running", "pause", "paused", 0},
+		{"running", "resume", "", 0},
+		{"running", "drain", "draining", 0},
+		{"running", "end", "ended", 1},
+		{"paused", "start", "", 0},
+		{"paused", "pause", "", 0},
+		{"paused", "resume", "running", 1},
+		{"paused", "drain", "draining", 1},
+		{"paused", "end", "ended", 1},
+		{"draining", "start", "", 0},
+		{"draining", "pause", "", 0},
+		{"draining", "drain", "", 0},
+		{"draining", "end", "ended", 1},
+		{"ended", "start", "", 0},
+		{"ended", "pause", "", 0},
+		{"ended", "resume", "", 0},
+		{"ended", "drain", "", 0},
+		{"ended", "end", "", 0},
 	} {
 		exec("delete from intents")
 		exec("update campaigns set state = '" + c.from + "'")

@@ -17,6 +17,7 @@ import (
 type EntryTx struct {
 	q      *db.Queries
 	member campaign.Member
+	last   int64
 }
 
 // Entries is what the entry rule must know of a member's earlier entries.
@@ -50,7 +51,7 @@ func (s *Store) InEntry(ctx context.Context, member string, do func(*EntryTx) er
 		if err != nil {
 			return err
 		}
-		return do(&EntryTx{q: q, member: m})
+		return do(&EntryTx{q: q, member: m, last: row.EventSeq})
 	})
 	if err == nil {
 		s.Notify()
@@ -60,6 +61,9 @@ func (s *Store) InEntry(ctx context.Context, member string, do func(*EntryTx) er
 
 // Member is the locked member.
 func (t *EntryTx) Member() *campaign.Member { return &t.member }
+
+// LastEvent is the number of the member's last stored event.
+func (t *EntryTx) LastEvent() int64 { return t.last }
 
 // Entries reads the member's earlier entries into a journey.
 func (t *EntryTx) Entries(ctx context.Context, campaignName, journey string) (Entries, error) {

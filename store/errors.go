@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -14,12 +16,13 @@ import (
 
 // PostgreSQL's error codes that Banyan acts on.
 const (
-	pgSerialization   = "40001"
-	pgDeadlock        = "40P01"
-	pgUniqueViolation = "23505"
-	pgLockTimeout     = "55P03"
-	pgCanceled        = "57014"
-	pgUndefinedTable  = "42P01"
+	pgSerialization  = "40001"
+	pgDeadlock       = "40P01"
+	pgLockTimeout    = "55P03"
+	pgCanceled       = "57014"
+	pgUndefinedTable = "42P01"
+	pgNotText        = "22021" // bytes that are no UTF-8, or a zero character
+	pgNotJSONText    = "22P05"
 )
 
 // translate gives an error from PostgreSQL its code. One that has a code already
@@ -31,6 +34,9 @@ func translate(err error, doing string) error {
 	var known *campaign.Error
 	if errors.As(err, &known) {
 		return err
+	}
+	if hasCode(err, pgNotText) || hasCode(err, pgNotJSONText) {
+		return campaign.Errorf(campaign.CodeInvalid, "a name or an id holds characters that are no text")
 	}
 	if unavailable(err) {
 		return campaign.Errorf(campaign.CodeUnavailable, "could not %s: %w", doing, err)
@@ -49,7 +55,9 @@ func unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		// Not an answer of PostgreSQL at all: the connection broke under the question.
-		return !errors.Is(err, pgx.ErrNoRows) && pgconn.Timeout(err)
+		var broken net.Error
+		return pgconn.Timeout(err) || errors.As(err, &broken) || errors.Is(err, io.EOF) ||
+			errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 	}
 	switch pg.Code {
 	case pgLockTimeout, pgCanceled, pgSerialization, pgDeadlock:

@@ -26,11 +26,11 @@ type MemberPut struct {
 }
 
 // Both statements travel in one round trip, see events.go; the first one makes and
-// locks the members in the order of their ids.
+// locks the members in the order of their ids' bytes.
 const createMembersSQL = `
 insert into members as m (id, joined_at)
 select id, coalesce(joined_at, now()) from unnest($1::text[], $2::timestamptz[]) as i (id, joined_at)
- order by id
+ order by id collate "C"
 on conflict (id) do update set last_stored = m.last_stored where false`
 
 // A member that was told again what is known already is left alone, so that a nightly

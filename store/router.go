@@ -92,7 +92,7 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 		if err != nil {
 			return err
 		}
-		t.entries[m.ID] = &EntryTx{q: t.q, member: m}
+		t.entries[m.ID] = &EntryTx{q: t.q, member: m, last: row.EventSeq}
 	}
 	found, err := t.q.EventsByID(ctx, notNull(events))
 	if err != nil {

@@ -10,16 +10,16 @@ import (
 func TestMain(m *testing.M) { devtest.Main(m) }
 
 // open gives a store on a fresh, migrated database.
-func open(t testing.TB) *store.Store {
-	t.Helper()
-	url := devtest.Database(t)
-	if _, err := store.Migrate(t.Context(), url); err != nil {
-		t.Fatal(err)
+func open(tb testing.TB) *store.Store {
+	tb.Helper()
+	url := devtest.Database(tb)
+	if _, err := store.Migrate(tb.Context(), url); err != nil {
+		tb.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), url)
+	s, err := store.Open(tb.Context(), url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }

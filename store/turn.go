@@ -177,7 +177,11 @@ func behaviour(ctx context.Context, q *db.Queries, member string, now time.Time,
 
 // Sent are the moments of the member's messages that count against the campaign's cap.
 func (t *TurnTx) Sent(ctx context.Context, every time.Duration) ([]time.Time, error) {
-	return t.q.SentSince(ctx, t.row.Member, t.row.Campaign, t.now.Add(-every))
+	after := time.Unix(0, 0)
+	if every > 0 {
+		after = t.now.Add(-every)
+	}
+	return t.q.SentSince(ctx, t.row.Member, t.row.Campaign, after)
 }
 
 // Taken counts the offers that the member has taken in this campaign, by name.

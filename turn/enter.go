@@ -89,7 +89,7 @@ func (t *Taker) enter(ctx context.Context, tx *store.EntryTx, c store.RunningCam
 	}
 	adm, why, err := p.Admit(candidate, journey.Entrant{
 		Campaign: c.Name, Member: tx.Member(), Event: e, Now: c.Now, Behaviour: answers,
-		Entries: before.Count, Active: before.Active, LastEntered: before.Last,
+		Entries: before.Count, Active: before.Active, LastEntered: before.Last, Stored: tx.LastEvent(),
 	})
 	if err != nil || why != "" {
 		return Entry{Why: why}, err

@@ -40,7 +40,9 @@ const maxAsks = 10_000
 // before is answered with its stored result, and one for which there is nothing to do
 // writes nothing and keeps its number free.
 func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campaign.TurnResult, err error) {
+	more := false
 	err = t.Store.InTurn(ctx, row, func(tx *store.TurnTx) error {
+		more = false
 		j := tx.Journey()
 		if turn <= j.Turn {
 			stored, ok, err := tx.Stored(ctx, turn)
@@ -49,7 +51,7 @@ func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campai
 			}
 			if ok {
 				// The span was reckoned when the turn was taken, which may be an outage ago.
-				result = stored
+				result, more = stored, stored.Outcome != ""
 				if stored.Due != 0 {
 					result.Wait = span(j, time.UnixMicro(stored.Due))
 				}
@@ -68,8 +70,12 @@ func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campai
 			result = campaign.TurnResult{Turn: j.Turn, Wait: -1, Step: j.StepName, Summary: "the campaign is paused"}
 			return nil
 		}
-		d, more, idle, err := t.run(ctx, tx, j.Turn+1)
-		if err != nil {
+		var (
+			d    campaign.Decision
+			idle bool
+			err  error
+		)
+		if d, more, idle, err = t.run(ctx, tx, j.Turn+1); err != nil {
 			return err
 		}
 		result = resultOf(&d, j, more)
@@ -79,23 +85,35 @@ func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campai
 		result.Turn = j.Turn + 1
 		return tx.Save(ctx, result.Turn, &d, &result)
 	})
+	if err == nil && more && result.Outcome != "" {
+		// The turn is taken; what it had no room to read comes behind the journey's end.
+		err = t.After(ctx, row)
+	}
 	return result, err
 }
 
 // After lets a journey that is over judge what has come since: orders for offers that
 // are still open, and what came too late.
 func (t *Taker) After(ctx context.Context, row int64) error {
-	return t.Store.InTurn(ctx, row, func(tx *store.TurnTx) error {
-		j := tx.Journey()
-		if !j.Done {
-			return nil // it was under way after all; its own turn will see
-		}
-		d, _, idle, err := t.run(ctx, tx, j.Turn)
-		if err != nil || idle {
+	for more := true; more; {
+		err := t.Store.InTurn(ctx, row, func(tx *store.TurnTx) error {
+			more = false
+			j := tx.Journey()
+			if !j.Done {
+				return nil // it was under way after all; its own turn will see
+			}
+			d, left, idle, err := t.run(ctx, tx, j.Turn)
+			if err != nil || idle {
+				return err
+			}
+			more = left
+			return tx.Save(ctx, j.Turn, &d, nil)
+		})
+		if err != nil {
 			return err
 		}
-		return tx.Save(ctx, j.Turn, &d, nil)
-	})
+	}
+	return nil
 }
 
 // run gathers what the core needs, runs it and answers its questions. idle reports

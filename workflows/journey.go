@@ -88,6 +88,10 @@ func (j *journey) advance(ctx workflow.Context) (result campaign.TurnResult, err
 		if err := j.pause(ctx, retryWait(try)); err != nil {
 			return result, err
 		}
+		// A turn that fails for weeks must not fill the history up.
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && j.sends.rest() {
+			return result, j.again(ctx)
+		}
 	}
 }
 
@@ -99,6 +103,7 @@ func retryWait(try int) time.Duration {
 
 func localActivity(ctx workflow.Context) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		Summary: "decide what comes next",
 		// A turn is a transaction of milliseconds. What takes longer waits for a lock.
 		StartToCloseTimeout:    10 * time.Second,
 		ScheduleToCloseTimeout: 20 * time.Second,

@@ -27,7 +27,9 @@ func (s *sender) run(ctx workflow.Context) {
 		if workflow.Await(ctx, func() bool { return len(s.queue) > 0 }) != nil {
 			return
 		}
-		ref := s.queue[0]
+		// Counted before the attempt: a poke that comes while the answer "held" is on its
+		// way may be the one that says that the campaign goes on.
+		ref, seen := s.queue[0], s.poked
 		s.busy = true
 		held, next, err := s.send(ctx, ref)
 		s.busy = false
@@ -35,7 +37,6 @@ func (s *sender) run(ctx workflow.Context) {
 		case err != nil && temporal.IsCanceledError(err):
 			return
 		case held:
-			seen := s.poked
 			if workflow.Await(ctx, func() bool { return s.poked > seen }) != nil {
 				return
 			}

@@ -384,9 +384,13 @@ func (q *Queries) OutcomeCounts(ctx context.Context, campaign string) ([]Outcome
 
 const pokeCampaign = `-- name: PokeCampaign :execrows
 insert into intents (kind, member, journey)
-select 'poke', member, id from journeys where campaign = $1 and status = 'active' order by id
+select 'poke', member, id from journeys j
+ where j.campaign = $1
+   and (j.status = 'active' or j.id in (select m.journey from messages m where m.campaign = $1 and m.state in ('claimed', 'unknown')))
+ order by id
 `
 
+// A journey that is over may still have messages that the pause holds.
 func (q *Queries) PokeCampaign(ctx context.Context, campaign string) (int64, error) {
 	result, err := q.db.Exec(ctx, pokeCampaign, campaign)
 	if err != nil {

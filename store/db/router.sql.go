@@ -261,9 +261,11 @@ func (q *Queries) ListeningJourneys(ctx context.Context, member string, type_ st
 }
 
 const lockMembers = `-- name: LockMembers :many
-select id, attributes, tags, joined_at, source, inviter, points, event_seq, last_stored, created_at, updated_at from members where id = any($1::text[]) order by id for update
+select id, attributes, tags, joined_at, source, inviter, points, event_seq, last_stored, created_at, updated_at from members where id = any($1::text[]) order by id collate "C" for update
 `
 
+// In the order of the ids' bytes, as events are stored: whoever locks several members
+// does it in that order, whatever language the database sorts by.
 func (q *Queries) LockMembers(ctx context.Context, ids []string) ([]Member, error) {
 	rows, err := q.db.Query(ctx, lockMembers, ids)
 	if err != nil {

@@ -760,6 +760,7 @@ update messages
    set state = $1, reason = $2, provider_id = $3, channel = $4,
        sent_at = case when $1::text = 'sent' then clock_timestamp() end
  where key = $5 and state in ('claimed', 'unknown')
+   and (state, reason) <> ($1::text, $2)
 `
 
 type SettleMessageParams struct {
@@ -796,8 +797,9 @@ func (q *Queries) StoredTurn(ctx context.Context, journey int64, turn int32) (js
 }
 
 const sumBehaviour = `-- name: SumBehaviour :one
-select coalesce(sum((e.properties -> $1::text ->> 'amount')::numeric * 100)
-                filter (where jsonb_typeof(e.properties -> $1::text) = 'object'), 0)::bigint as minor,
+select greatest(least(coalesce(sum((e.properties -> $1::text ->> 'amount')::numeric * 100)
+                filter (where (e.properties -> $1::text ->> 'amount') ~ '^-?[0-9]{1,17}([.][0-9]{1,2})?$'), 0),
+                9223372036854775807), -9223372036854775807)::bigint as minor,
        coalesce(sum((e.properties ->> $1::text)::double precision)
                 filter (where jsonb_typeof(e.properties -> $1::text) = 'number'), 0)::double precision as total
   from events e
@@ -817,7 +819,9 @@ type SumBehaviourRow struct {
 	Total float64
 }
 
-// Money is stored as an object; its minor units are summed exactly.
+// Money is stored as an object; its minor units are summed exactly. Another campaign's
+// events may carry anything under this name: what is no money counts as none, and no sum
+// is an error, which would hold up everything that the member does.
 func (q *Queries) SumBehaviour(ctx context.Context, arg SumBehaviourParams) (SumBehaviourRow, error) {
 	row := q.db.QueryRow(ctx, sumBehaviour,
 		arg.Property,

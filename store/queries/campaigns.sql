@@ -71,8 +71,12 @@ update campaigns set state = sqlc.arg(state),
 select exists (select from journeys where campaign = $1 and status = 'active');
 
 -- name: PokeCampaign :execrows
+-- A journey that is over may still have messages that the pause holds.
 insert into intents (kind, member, journey)
-select 'poke', member, id from journeys where campaign = $1 and status = 'active' order by id;
+select 'poke', member, id from journeys j
+ where j.campaign = $1
+   and (j.status = 'active' or j.id in (select m.journey from messages m where m.campaign = $1 and m.state in ('claimed', 'unknown')))
+ order by id;
 
 -- name: EndDrained :many
 update campaigns c set state = 'ended', ended_at = clock_timestamp()

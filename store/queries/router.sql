@@ -23,7 +23,9 @@ insert into intents (kind, journey) select sqlc.arg(kind)::text, unnest(sqlc.arg
 select id, type, member, seq, time, stored_at, properties from events where id = any(sqlc.arg(ids)::text[]);
 
 -- name: LockMembers :many
-select * from members where id = any(sqlc.arg(ids)::text[]) order by id for update;
+-- In the order of the ids' bytes, as events are stored: whoever locks several members
+-- does it in that order, whatever language the database sorts by.
+select * from members where id = any(sqlc.arg(ids)::text[]) order by id collate "C" for update;
 
 -- name: ListeningJourneys :many
 -- Journeys of this member that want to hear this type; ended ones until their horizon.

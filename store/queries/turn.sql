@@ -34,9 +34,12 @@ select count(*)::bigint as times,
  where member = sqlc.arg(member) and type = sqlc.arg(type) and time > sqlc.arg(after) and time <= sqlc.arg(now);
 
 -- name: SumBehaviour :one
--- Money is stored as an object; its minor units are summed exactly.
-select coalesce(sum((e.properties -> sqlc.arg(property)::text ->> 'amount')::numeric * 100)
-                filter (where jsonb_typeof(e.properties -> sqlc.arg(property)::text) = 'object'), 0)::bigint as minor,
+-- Money is stored as an object; its minor units are summed exactly. Another campaign's
+-- events may carry anything under this name: what is no money counts as none, and no sum
+-- is an error, which would hold up everything that the member does.
+select greatest(least(coalesce(sum((e.properties -> sqlc.arg(property)::text ->> 'amount')::numeric * 100)
+                filter (where (e.properties -> sqlc.arg(property)::text ->> 'amount') ~ '^-?[0-9]{1,17}([.][0-9]{1,2})?$'), 0),
+                9223372036854775807), -9223372036854775807)::bigint as minor,
        coalesce(sum((e.properties ->> sqlc.arg(property)::text)::double precision)
                 filter (where jsonb_typeof(e.properties -> sqlc.arg(property)::text) = 'number'), 0)::double precision as total
   from events e
@@ -150,7 +153,8 @@ update messages set state = 'claimed', reason = $2 where key = $1 and state = 'u
 update messages
    set state = sqlc.arg(state), reason = sqlc.arg(reason), provider_id = sqlc.arg(provider_id), channel = sqlc.arg(channel),
        sent_at = case when sqlc.arg(state)::text = 'sent' then clock_timestamp() end
- where key = sqlc.arg(key) and state in ('claimed', 'unknown');
+ where key = sqlc.arg(key) and state in ('claimed', 'unknown')
+   and (state, reason) <> (sqlc.arg(state)::text, sqlc.arg(reason));
 
 -- name: SettleEffect :exec
 update effects set state = sqlc.arg(state), reason = sqlc.arg(reason), settled_at = clock_timestamp()

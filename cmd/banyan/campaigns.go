@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/banyanhq/banyan/definitions"
+	"github.com/banyanhq/banyan/starter"
+	"github.com/banyanhq/banyan/store"
+)
+
+// readFile reads a file, or Stdin where its name is "-".
+func readFile(e *env, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(e.Stdin)
+	}
+	return os.ReadFile(name)
+}
+
+type checkCommand struct {
+	Files []string `arg:"" name:"file" help:"Campaign files; - is the standard input."`
+}
+
+type checked struct {
+	File     string               `json:"file"`
+	OK       bool                 `json:"ok"`
+	Problems definitions.Problems `json:"problems"`
+}
+
+// Run checks files without a server.
+func (c *checkCommand) Run(e *env, g *Globals) error {
+	results, refused := make([]checked, 0, len(c.Files)), false
+	for _, file := range c.Files {
+		source, err := readFile(e, file)
+		if err != nil {
+			return err
+		}
+		_, problems := definitions.Check(file, source)
+		if problems == nil {
+			problems = definitions.Problems{}
+		}
+		results = append(results, checked{file, !problems.Refused(), problems})
+		refused = refused || problems.Refused()
+	}
+	err := output(e, g, results, func(p *printer) {
+		for _, r := range results {
+			if len(r.Problems) > 0 {
+				_, p.err = io.WriteString(e.Stderr, r.Problems.Text(e.Color))
+			}
+			if r.OK {
+				p.line("%s: ok", r.File)
+			}
+		}
+	})
+	if err == nil && refused {
+		return errSaid
+	}
+	return err
+}
+
+type submitCommand struct {
+	File  string `arg:"" help:"The campaign file; - is the standard input."`
+	Check bool   `help:"Let the server check it, and store nothing."`
+}
+
+// Run submits a file.
+func (c *submitCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	api, err := newClient(g)
+	if err != nil {
+		return err
+	}
+	source, err := readFile(e, c.File)
+	if err != nil {
+		return err
+	}
+	path := "/v1/campaigns"
+	if c.Check {
+		path += "?check=true"
+	}
+	var answer starter.SubmitAnswer
+	err = api.call(ctx, http.MethodPost, path, "application/yaml", source, &answer)
+	var refusal *problemError
+	if errors.As(err, &refusal) && len(refusal.Errors) > 0 {
+		return showRefusal(e, g, c.File, source, refusal)
+	}
+	if err != nil {
+		return err
+	}
+	return output(e, g, answer, func(p *printer) {
+		for _, w := range answer.Warnings {
+			p.line("%s:%d:%d: warning: %s", c.File, w.Line, w.Column, w.Message)
+		}
+		switch {
+		case c.Check:
+			p.line("%s: ok", answer.Campaign)
+		case answer.New:
+			p.line("%s: version %d stored", answer.Campaign, answer.Version)
+		default:
+			p.line("%s: this text is version %d", answer.Campaign, answer.Version)
+		}
+	})
+}
+
+// showRefusal shows the lines of the file where this build finds the same problems as
+// the server did, and the server's own words where it does not.
+func showRefusal(e *env, g *Globals, file string, source []byte, refusal *problemError) error {
+	if g.JSON {
+		if err := writeJSON(e.Stdout, refusal.Problem); err != nil {
+			return err
+		}
+		return errSaid
+	}
+	if _, problems := definitions.Check(file, bytes.Clone(source)); problems.Refused() && len(problems) == len(refusal.Errors) {
+		_, _ = io.WriteString(e.Stderr, problems.Text(e.Color))
+		return errSaid
+	}
+	for _, d := range refusal.Errors {
+		_, _ = fmt.Fprintf(e.Stderr, "%s:%d:%d: %s\n", file, d.Line, d.Column, d.Message)
+		if d.Hint != "" {
+			_, _ = fmt.Fprintf(e.Stderr, "    %s\n", d.Hint)
+		}
+	}
+	return errSaid
+}
+
+type campaignsCommand struct {
+	List listCommand `cmd:"" default:"withargs" help:"List campaigns."`
+}
+
+type listCommand struct{}
+
+// Run lists campaigns.
+func (listCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	api, err := newClient(g)
+	if err != nil {
+		return err
+	}
+	all := []store.CampaignLine{}
+	for after := ""; ; {
+		var page starter.CampaignList
+		if err := api.get(ctx, "/v1/campaigns?limit=1000&after="+url.QueryEscape(after), &page); err != nil {
+			return err
+		}
+		all = append(all, page.Campaigns...)
+		if after = page.Next; after == "" {
+			break
+		}
+	}
+	if g.JSON {
+		return writeJSON(e.Stdout, all)
+	}
+	return starter.WriteCampaigns(e.Stdout, all)
+}
+
+type startCommand struct {
+	Campaign  string    `arg:"" help:"The campaign's name."`
+	DemoClock int64     `help:"Let its clock run so many times as fast (the server must allow it)." placeholder:"FACTOR"`
+	From      time.Time `help:"What the demo clock shows at the start (RFC 3339)." placeholder:"TIME"`
+}
+
+// Run starts a campaign.
+func (c *startCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	var body starter.StartRequest
+	if c.DemoClock == 0 && !c.From.IsZero() {
+		return usageError{"--from goes with --demo-clock"}
+	}
+	if c.DemoClock != 0 {
+		body.DemoClock = &starter.ClockRequest{Factor: c.DemoClock, From: c.From}
+	}
+	return move(ctx, e, g, c.Campaign, "start", body)
+}
+
+type pauseCommand struct {
+	Campaign string `arg:"" help:"The campaign's name."`
+}
+
+// Run pauses a campaign.
+func (c *pauseCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	return move(ctx, e, g, c.Campaign, "pause", nil)
+}
+
+type resumeCommand struct {
+	Campaign string `arg:"" help:"The campaign's name."`
+}
+
+// Run resumes a campaign.
+func (c *resumeCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	return move(ctx, e, g, c.Campaign, "resume", nil)
+}
+
+type endCommand struct {
+	Campaign string `arg:"" help:"The campaign's name."`
+	Now      bool   `help:"End journeys in flight at once and withdraw their offers."`
+}
+
+// Run ends a campaign.
+func (c *endCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	drain := !c.Now
+	return move(ctx, e, g, c.Campaign, "end", starter.EndRequest{Drain: &drain})
+}
+
+func move(ctx context.Context, e *env, g *Globals, name, verb string, body any) error {
+	api, err := newClient(g)
+	if err != nil {
+		return err
+	}
+	var answer starter.StateAnswer
+	if err := api.post(ctx, campaignPath(name, verb), body, &answer); err != nil {
+		return err
+	}
+	return output(e, g, answer, func(p *printer) { p.line("%s: %s", answer.Campaign, answer.State) })
+}
+
+type reportCommand struct {
+	Campaign string `arg:"" help:"The campaign's name."`
+}
+
+// Run reports what a campaign did.
+func (c *reportCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	api, err := newClient(g)
+	if err != nil {
+		return err
+	}
+	var answer store.Report
+	if err := api.get(ctx, campaignPath(c.Campaign, "report"), &answer); err != nil {
+		return err
+	}
+	if g.JSON {
+		return writeJSON(e.Stdout, answer)
+	}
+	return starter.WriteReport(e.Stdout, &answer)
+}

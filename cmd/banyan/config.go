@@ -1,0 +1,101 @@
+package main
+
+import (
+	"log/slog"
+	"net"
+	"strconv"
+
+	"github.com/lmittmann/tint"
+	temporal "go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/channels/all"
+	"github.com/banyanhq/banyan/channels/console"
+	"github.com/banyanhq/banyan/channels/webhook"
+	"github.com/banyanhq/banyan/starter"
+	"github.com/banyanhq/banyan/store"
+)
+
+const defaultListen = "127.0.0.1:8080"
+
+// settings are what serve and worker read from the environment. Temporal's own
+// (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…) are read by
+// its envconfig.
+type settings struct {
+	DatabaseURL string           // BANYAN_DATABASE_URL
+	Listen      string           // BANYAN_LISTEN
+	AdminKey    string           // BANYAN_ADMIN_KEY
+	DemoClock   bool             // BANYAN_DEMO_CLOCK=allow
+	Rate        float64          // BANYAN_RATE_LIMIT, requests a second for each key
+	Channels    all.Config       // BANYAN_CHANNEL, BANYAN_WEBHOOK_…
+	Log         *slog.Logger     // BANYAN_LOG: text, json
+	Temporal    temporal.Options // TEMPORAL_…
+}
+
+func readSettings(e *env) (s settings, err error) {
+	s = settings{
+		DatabaseURL: e.Getenv("BANYAN_DATABASE_URL"), Listen: e.Getenv("BANYAN_LISTEN"), AdminKey: e.Getenv("BANYAN_ADMIN_KEY"),
+		Rate: starter.DefaultRate,
+		Channels: all.Config{
+			Default: e.Getenv("BANYAN_CHANNEL"), Console: console.Config{Out: e.Stdout},
+			Webhook: webhook.Config{URL: e.Getenv("BANYAN_WEBHOOK_URL"), Secret: e.Getenv("BANYAN_WEBHOOK_SECRET")},
+		},
+	}
+	if s.DatabaseURL == "" {
+		return s, usageError{"say which database: BANYAN_DATABASE_URL=postgres://…"}
+	}
+	if s.AdminKey != "" && len(s.AdminKey) < store.MinBootstrapKey {
+		return s, usageError{"BANYAN_ADMIN_KEY needs at least " + strconv.Itoa(store.MinBootstrapKey) + " characters"}
+	}
+	switch value := e.Getenv("BANYAN_DEMO_CLOCK"); value {
+	case "", "refuse":
+	case "allow":
+		s.DemoClock = true
+	default:
+		return s, usageError{"BANYAN_DEMO_CLOCK is allow or refuse, not " + strconv.Quote(value)}
+	}
+	if value := e.Getenv("BANYAN_WEBHOOK_ALLOW_PRIVATE"); value != "" {
+		if s.Channels.Webhook.AllowPrivate, err = strconv.ParseBool(value); err != nil {
+			return s, usageError{"BANYAN_WEBHOOK_ALLOW_PRIVATE is true or false, not " + strconv.Quote(value)}
+		}
+	}
+	if value := e.Getenv("BANYAN_RATE_LIMIT"); value != "" {
+		if s.Rate, err = strconv.ParseFloat(value, 64); err != nil || s.Rate <= 0 {
+			return s, usageError{"BANYAN_RATE_LIMIT is a number of requests a second, not " + strconv.Quote(value)}
+		}
+	}
+	if s.Log, err = logger(e); err != nil {
+		return s, err
+	}
+	if s.Temporal, err = envconfig.LoadDefaultClientOptions(); err != nil {
+		return s, campaign.Errorf(campaign.CodeInvalid, "read Temporal's settings: %w", err)
+	}
+	s.Temporal.Logger = log.NewStructuredLogger(s.Log.With("part", "temporal"))
+	return s, nil
+}
+
+// logger writes to Stderr: lines for people, JSON where BANYAN_LOG says so.
+func logger(e *env) (*slog.Logger, error) {
+	switch value := e.Getenv("BANYAN_LOG"); value {
+	case "", "text":
+		return slog.New(tint.NewTextHandler(e.Stderr, &tint.Options{Level: slog.LevelInfo, NoColor: !e.Color})), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(e.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo})), nil
+	default:
+		return nil, usageError{"BANYAN_LOG is text or json, not " + strconv.Quote(value)}
+	}
+}
+
+// readyURL is where a server on this machine, with this environment, answers probes.
+func readyURL(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		host, port, _ = net.SplitHostPort(defaultListen)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/readyz"
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	temporal "go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/banyanhq/banyan/devstack"
+	"github.com/banyanhq/banyan/store"
+)
+
+type devCommand struct{}
+
+// Run brings up what is missing on this machine (PostgreSQL, Temporal), and runs the API,
+// the router and a worker in this process. What the environment names is used instead.
+func (devCommand) Run(ctx context.Context, e *env) error {
+	stack, err := devstack.Up(ctx, devstack.Config{Out: e.Stderr})
+	if err != nil {
+		return err
+	}
+	return errors.Join(dev(ctx, e, stack), stack.Down(context.WithoutCancel(ctx)))
+}
+
+func dev(ctx context.Context, e *env, stack *devstack.Stack) error {
+	s, err := readSettings(e.on(stack))
+	if err != nil {
+		return err
+	}
+	s.Temporal.HostPort = stack.TemporalAddress
+	keyFile := ""
+	if s.AdminKey == "" {
+		keyFile = filepath.Join(devstack.Home(), "dev.key")
+		if s.AdminKey, err = keptKey(keyFile); err != nil {
+			return err
+		}
+	}
+	if _, err := store.Migrate(ctx, s.DatabaseURL); err != nil {
+		return err
+	}
+	listener, err := listen(ctx, s.Listen, defaultListen)
+	if err != nil {
+		return err
+	}
+	p := &printer{w: e.Stdout}
+	p.line("API       %s/docs  (any name, the key as the password)", apiURL(listener))
+	if stack.TemporalUI != "" {
+		p.line("Temporal  %s", stack.TemporalUI)
+	}
+	if keyFile != "" {
+		p.line("key       %s  (kept in %s)", s.AdminKey, keyFile)
+	}
+	p.line("In another terminal:")
+	p.line("  export BANYAN_SERVER=%s BANYAN_KEY=%s", apiURL(listener), shown(s.AdminKey, keyFile))
+	p.line("Ctrl-C ends it; the data is kept in %s.", devstack.Home())
+	if p.err != nil {
+		return p.err
+	}
+	return house(ctx, &s, stack, listener)
+}
+
+// shown is a key as an export may show it: one that the operator set stays unseen.
+func shown(key, keyFile string) string {
+	if keyFile == "" {
+		return "$BANYAN_ADMIN_KEY"
+	}
+	return key
+}
+
+// house runs the API, the router and a worker in one process until ctx is done or one of
+// them, or a server that they need, fails.
+func house(ctx context.Context, s *settings, stack *devstack.Stack, listener net.Listener) error {
+	workers := *s
+	workers.Listen = "" // the API's own port answers the probes
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return stack.Wait(ctx) })
+	group.Go(func() error { return serveOn(ctx, s, listener) })
+	group.Go(func() error { return work(ctx, &workers) })
+	return group.Wait()
+}
+
+// on is the environment as programs on a stack of ours see it. A machine where
+// everything runs in one process is no place of production, so a demo clock is allowed
+// unless the environment refuses it.
+func (e *env) on(stack *devstack.Stack) *env {
+	set := map[string]string{"BANYAN_DATABASE_URL": stack.DatabaseURL}
+	if e.Getenv("BANYAN_DEMO_CLOCK") == "" {
+		set["BANYAN_DEMO_CLOCK"] = "allow"
+	}
+	other := *e
+	other.Getenv = func(name string) string {
+		if value, ok := set[name]; ok {
+			return value
+		}
+		return e.Getenv(name)
+	}
+	return &other
+}
+
+// keptKey reads an admin key from a file, or makes one and keeps it there, for the
+// owner's eyes only.
+func keptKey(file string) (string, error) {
+	data, err := os.ReadFile(file)
+	if err == nil {
+		return strings.TrimSpace(string(data)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the key: %w", err)
+	}
+	key := newKey()
+	if err := os.WriteFile(file, []byte(key+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the key: %w", err)
+	}
+	return key, nil
+}
+
+// newKey makes an admin key.
+func newKey() string { return "byn_" + rand.Text() + rand.Text() }
+
+func apiURL(listener net.Listener) string { return "http://" + listener.Addr().String() }
+
+// journeysURL is the page of Temporal's web UI that lists a campaign's journeys.
+func journeysURL(stack *devstack.Stack, campaign string) string {
+	return stack.TemporalUI + "/namespaces/" + temporal.DefaultNamespace + "/workflows?query=" +
+		url.QueryEscape(fmt.Sprintf("Campaign = %q", campaign))
+}

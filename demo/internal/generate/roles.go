@@ -1,0 +1,70 @@
+package generate
+
+import "fmt"
+
+// role is what a member does. How many of each there are is fixed; who it is, and when,
+// is left to chance.
+type role struct {
+	many int
+	play func(*writer, *visitor)
+}
+
+// roles of those who buy a trial lesson.
+var roles = []role{
+	{28, (*writer).noShow},
+	{3, (*writer).lateLesson},      // came in time, but we hear of it when the reminder is out
+	{2, (*writer).lessonAfterAll},  // … and when everything is over
+	{5, (*writer).secondChanceBuy}, // come after the reminder
+	{4, (*writer).secondChanceLapse},
+	{8, (*writer).refundBeforeLesson},
+	{8, (*writer).refundInOffer},
+	{52, func(w *writer, v *visitor) { w.buy(v, w.early) }},
+	{34, func(w *writer, v *visitor) { w.buy(v, w.afterReminder) }},
+	{5, func(w *writer, v *visitor) { w.buy(v, w.lastSecond) }},
+	{5, func(w *writer, v *visitor) { w.buy(v, w.atTheEnd) }},
+	{9, func(w *writer, v *visitor) { w.buy(v, w.lateInGrace) }},
+	{4, func(w *writer, v *visitor) { w.buy(v, w.underpaidFirst) }},
+	{4, (*writer).underpaidOnly},
+	{5, (*writer).oneSecondLate},
+	{9, (*writer).afterTheEnd},
+	{7, (*writer).afterTheGrace},
+	{48, (*writer).lapse},
+}
+
+// bystanders are members who do not enter.
+var bystanders = []role{
+	{6, (*writer).strangerCard},
+	{5, (*writer).strangerLessons},
+}
+
+// walkIns are entrants whom the file of members does not know.
+const walkIns = 4
+
+// play gives everybody a role and lets them play it.
+func (w *writer) play(all []person) {
+	var guests, crew []person
+	for _, p := range all {
+		if len(p.tags) > 0 && p.tags[0] == "staff" {
+			crew = append(crew, p)
+		} else {
+			guests = append(guests, p)
+		}
+	}
+	shuffle(w.chance, guests)
+	for i := range walkIns {
+		// In the middle of those who buy early.
+		guests = append(guests[:60:60], append([]person{{id: fmt.Sprintf("wx-%d", 90210+i)}}, guests[60:]...)...)
+	}
+	next := 0
+	for _, r := range append(roles[:len(roles):len(roles)], bystanders...) {
+		for range r.many {
+			r.play(w, &visitor{id: guests[next].id, number: next})
+			next++
+		}
+	}
+	for i, p := range crew {
+		w.crew(&visitor{id: p.id, number: i})
+	}
+	w.histories(guests)
+	w.duplicates()
+}

@@ -1,0 +1,33 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/banyanhq/banyan/channels/webhook/webhooktest"
+)
+
+// A pause may come between the last turn of a journey and its message: the message is
+// held, and sent when the campaign goes on, although the journey itself is over.
+func TestAMessageHeldBehindTheEndOfItsJourney(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	f.submit(hello, 1, time.Time{})
+	f.runRouter()
+	f.runWorker()
+	f.receiver.Next(webhooktest.FaultFail, webhooktest.FaultFail, webhooktest.FaultFail)
+	f.events(paid("e-1", "m-1", "trial", "9.90", time.Now()))
+	f.until("the message was tried", func() bool { return f.receiver.Stats().Requests >= 1 })
+	if err := f.store.Pause(f.ctx, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.count(`select count(*) from journeys where status = 'done'`); n != 1 {
+		t.Fatalf("%d journeys are over, want 1", n)
+	}
+	time.Sleep(4 * time.Second) // for the next try, which finds the campaign paused
+	if err := f.store.Resume(f.ctx, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	f.until("the message is out", func() bool { return f.count(`select count(*) from messages where state = 'sent'`) == 1 })
+	f.allDone()
+}
