@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rogpeppe/go-internal/txtar"
+
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/definitions"
-	"github.com/rogpeppe/go-internal/txtar"
 )
 
 const head = "campaign: big\ntitle: Big\nevents:\n  order.paid: {order: string, offer: string, amount: money}\n"

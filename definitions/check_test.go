@@ -12,10 +12,11 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/banyanhq/banyan/campaign"
-	"github.com/banyanhq/banyan/definitions"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/definitions"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected parts of testdata")
@@ -33,6 +34,7 @@ const (
 func TestErr(t *testing.T) {
 	t.Parallel()
 	archives(t, "testdata/err", func(t *testing.T, source []byte, want func(string, []byte)) {
+		t.Helper()
 		def, got := definitions.Check(input, source)
 		if def != nil || !got.Refused() {
 			t.Error("the file was accepted")
@@ -47,6 +49,7 @@ func TestErr(t *testing.T) {
 func TestOK(t *testing.T) {
 	t.Parallel()
 	archives(t, "testdata/ok", func(t *testing.T, source []byte, want func(string, []byte)) {
+		t.Helper()
 		def, got := definitions.Check(input, source)
 		if def == nil {
 			t.Fatalf("the file was refused:\n%s", got.Text(false))

@@ -12,6 +12,7 @@ type graph struct {
 	*checker
 	*journey
 	next      [][]*stepNode
+	behind    []*stepNode // what stands behind a step in its block, or behind that
 	reachable []bool
 	unsure    bool // a goto leads nobody knows where
 }
@@ -22,7 +23,7 @@ func (c *checker) flows() {
 		if len(j.flow) == 0 {
 			continue
 		}
-		g := &graph{checker: c, journey: j, next: make([][]*stepNode, len(j.all))}
+		g := &graph{checker: c, journey: j, next: make([][]*stepNode, len(j.all)), behind: make([]*stepNode, len(j.all))}
 		g.connect(j.flow, nil)
 		g.reachable = g.reach(func(*stepNode) bool { return true })
 		g.unreached(j.flow)
@@ -44,6 +45,7 @@ func (g *graph) connect(block []*stepNode, after *stepNode) {
 		for _, inner := range s.blocks {
 			g.connect(inner, next)
 		}
+		g.behind[s.index] = next
 		g.next[s.index] = g.following(s, next)
 	}
 }
@@ -70,7 +72,7 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 	case *campaign.Choose:
 		return out // the last block is what happens otherwise
 	case *campaign.MakeOffer:
-		if g.waits(step) {
+		if g.waits(step) && !g.skips(step) {
 			return out
 		}
 		// Without a lock it goes on at once; so it does where per_member is used up.
@@ -90,13 +92,23 @@ func (g *graph) waits(s campaign.Step) bool {
 		return true
 	case *campaign.MakeOffer:
 		offer, ok := g.def().Offer(s.Offer)
-		// One that a member may take a few times only is skipped after that.
-		return !ok || (offer.Lock > 0 || g.badLocks[s.Offer]) && offer.PerMember == 0
+		return !ok || offer.Lock > 0 || g.badLocks[s.Offer]
 	case *campaign.Send, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
 		*campaign.Goto, *campaign.End:
 		return false
 	}
 	return true // it could not be read
+}
+
+// skips reports whether a journey may pass by a step that waits: an offer that a member
+// has taken as often as she may is not opened again.
+func (g *graph) skips(s campaign.Step) bool {
+	step, ok := s.(*campaign.MakeOffer)
+	if !ok {
+		return false
+	}
+	offer, ok := g.def().Offer(step.Offer)
+	return ok && offer.PerMember > 0
 }
 
 func (g *graph) def() *campaign.Definition { return g.checker.def }
@@ -149,6 +161,8 @@ func (g *graph) unreached(block []*stepNode) {
 				why = fmt.Sprintf("the step before it, in line %d, ends the journey", block[i-1].key.yaml.Line)
 			case *campaign.Goto:
 				why = fmt.Sprintf("the step before it, in line %d, jumps away", block[i-1].key.yaml.Line)
+			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.Choose, *campaign.Tag,
+				*campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
 			}
 		}
 		g.problem(s.key, "unreachable-step", "this step is never reached: "+why, "remove it, or give it a `label:` that a `goto` names")

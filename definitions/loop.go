@@ -1,6 +1,9 @@
 package definitions
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // loops reports each goto that closes a loop in which no time passes: a journey would
 // turn in it for ever at once. Waiting steps are taken out of the graph; what then
@@ -17,8 +20,11 @@ func (g *graph) loops() (found bool) {
 			continue
 		}
 		found = true
-		g.problem(s.value, "loop-without-wait", "this goes back without a wait, so it would turn for ever at once",
-			fmt.Sprintf("put a `wait`, an `await` or an `offer` with a lock on every path between line %d and here", s.target.key.yaml.Line))
+		hint := fmt.Sprintf("put a `wait`, an `await` or an `offer` with a lock on every path between line %d and here", s.target.key.yaml.Line)
+		if slices.ContainsFunc(g.all, func(o *stepNode) bool { return t.circle[o.index] == t.circle[s.index] && g.skips(o.step) }) {
+			hint += "; an offer with `per_member` is skipped once a member has had it"
+		}
+		g.problem(s.value, "loop-without-wait", "this goes back without a wait, so it would turn for ever at once", hint)
 	}
 	return found
 }
@@ -34,14 +40,23 @@ type tarjan struct {
 }
 
 func (t *tarjan) counts(s *stepNode) bool {
-	return s.step != nil && t.reachable[s.index] && !t.waits(s.step)
+	return s.step != nil && t.reachable[s.index] && (!t.waits(s.step) || t.skips(s.step))
+}
+
+// atOnce gives what may follow a step with no time between: behind an offer with a lock
+// only what follows when it is skipped.
+func (t *tarjan) atOnce(s *stepNode) []*stepNode {
+	if t.waits(s.step) {
+		return t.behind[s.index : s.index+1]
+	}
+	return t.next[s.index]
 }
 
 func (t *tarjan) visit(s *stepNode) {
 	t.count++
 	t.number[s.index], t.low[s.index] = t.count, t.count
 	t.stack = append(t.stack, s)
-	for _, n := range t.next[s.index] {
+	for _, n := range t.atOnce(s) {
 		switch {
 		case n == nil || !t.counts(n):
 		case t.number[n.index] == 0:

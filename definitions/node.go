@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/banyanhq/banyan/rules"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/banyanhq/banyan/rules"
 )
 
 // node is a YAML node and its place among the keys of the file.

@@ -42,7 +42,7 @@ func (p Problem) kind() string {
 
 // Problems are all problems of a file in the order of their positions. As an error
 // they read as one line each.
-type Problems []Problem
+type Problems []Problem //nolint:errname // it is a list that a person reads, and an error on the side
 
 // Error implements error.
 func (p Problems) Error() string {

@@ -285,7 +285,7 @@ func unescape(text string) (c rune, size int) {
 	if len(text) < 2 {
 		return skipped, len(text)
 	}
-	digits := 0
+	var digits int
 	switch text[1] {
 	case 'x':
 		digits = 2

@@ -99,7 +99,7 @@ func (c *checker) entries(top object, section string, r rule, into *names) []fie
 	return all
 }
 
-// words reads a text for people, of at most most characters.
+// words reads a text for people, of at most so many characters.
 func (c *checker) words(n node, most int) (string, bool) {
 	s, ok := c.text(n, "write a text")
 	switch {

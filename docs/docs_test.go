@@ -104,6 +104,9 @@ func TestCampaigns(t *testing.T) {
 	}
 }
 
+// inline is a command within a sentence.
+var inline = regexp.MustCompile("`((?:banyan|make) [^`]+)`")
+
 // Every command is one that there is: targets of make, and Banyan's own with the flags
 // and arguments that they are given.
 func TestCommands(t *testing.T) {
@@ -111,7 +114,10 @@ func TestCommands(t *testing.T) {
 	makefile := read(t, "Makefile")
 	commands := map[string][]string{}
 	for _, page := range pages(t) {
-		list, _ := blocks(t, page)
+		list, prose := blocks(t, page)
+		for _, m := range inline.FindAllStringSubmatch(prose, -1) {
+			list = append(list, block{page: page, lang: "sh", text: m[1]})
+		}
 		for _, b := range list {
 			if b.lang != "sh" {
 				continue

@@ -106,4 +106,3 @@ func (f *fleet) within(limit time.Duration, what string, holds func() bool) {
 		}
 	}
 }
-

@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,9 +26,8 @@ type crowd struct {
 
 	released atomic.Int64 // members up to this number may begin
 	told     map[string]bool
-	waiting  []campaign.Event // for a batch
 	batches  chan []campaign.Event
-	accepted atomic.Int64
+	flying   atomic.Int64 // requests under way
 	failures atomic.Int64 // requests that failed, to be repeated
 }
 
@@ -39,29 +40,33 @@ func member(i int) string { return fmt.Sprintf("m-%03d", i) }
 
 // seen is what a member has seen of her journey.
 type seen struct {
-	member, outcome, card, gear string
+	member, outcome  string
+	month, day, gear string // the states of her offers
 }
 
 // next is what a member does next, by her number; an empty id: nothing, for now or for
 // ever. All is told at most once: the id says what it is.
 func next(i int, s seen, now time.Time) campaign.Event {
 	id := func(what string) string { return s.member + "-" + what }
-	switch kind := i % 10; {
-	case kind == 8: // takes her trial back
+	kind := i % 10
+	lesson := attended(id("lesson"), s.member, now)
+	if kind >= 4 && kind <= 6 {
+		lesson.Properties = json.RawMessage(`{"lesson":"yoga"}`)
+	}
+	leaves := i%20 == 18 && s.month == "open"
+	switch comes := kind != 7 && kind != 9 && i%20 != 8; {
+	case i%20 == 8 || leaves: // takes her trial back, at once or while an offer is open
 		return refunded(id("refund"), s.member, "o-"+s.member+"-trial", now)
-	case kind == 7: // does not come
-	case kind == 9: // comes when it is too late
-		if s.outcome == "no-show" {
-			return attended(id("late-lesson"), s.member, now)
-		}
-	case s.card == "" && s.outcome == "":
-		return attended(id("lesson"), s.member, now)
-	case s.card == "open" && kind <= 3:
+	case kind == 9 && s.outcome == "no-show": // comes when it is too late
+		return attended(id("late-lesson"), s.member, now)
+	case comes && s.month+s.day+s.outcome == "":
+		return lesson
+	case s.month == "open" && kind <= 3:
 		return paid(id("card"), s.member, "monthly-card", "199.00", now)
-	case s.card == "open" && kind == 4:
-		return paid(id("too-little"), s.member, "monthly-card", "9.00", now)
-	case s.card == "lapsed" && kind == 6:
-		return paid(id("too-late"), s.member, "monthly-card", "199.00", now)
+	case s.day == "open" && kind == 4:
+		return paid(id("too-little"), s.member, "day-card", "9.00", now)
+	case s.day == "lapsed" && kind == 6:
+		return paid(id("too-late"), s.member, "day-card", "19.00", now)
 	case s.gear == "open" && kind <= 1:
 		return paid(id("gear"), s.member, "gear", "380.00", now)
 	case s.gear == "open" && kind == 2 && s.outcome != "": // her journey is over, the offer is not
@@ -70,17 +75,8 @@ func next(i int, s seen, now time.Time) campaign.Event {
 	return campaign.Event{}
 }
 
-// expected is how many events all members tell in the end.
-func (c *crowd) expected() int {
-	perTen := []int{4, 4, 4, 3, 3, 2, 3, 1, 2, 2}
-	n := 0
-	for i := range c.size {
-		n += perTen[i%10]
-	}
-	return n
-}
-
-// run lets members act until all have done all, or ctx is done.
+// run lets members act until all journeys are over and nobody has anything to tell any
+// more, or ctx is done.
 func (c *crowd) run(ctx context.Context) error {
 	var senders sync.WaitGroup
 	for range crowdSenders {
@@ -92,8 +88,7 @@ func (c *crowd) run(ctx context.Context) error {
 	}
 	defer senders.Wait()
 	defer close(c.batches)
-	started := 0
-	for ctx.Err() == nil && len(c.told) < c.expected() {
+	for started := 0; ctx.Err() == nil; {
 		now, all, err := c.look(ctx)
 		if err != nil {
 			return err
@@ -102,45 +97,45 @@ func (c *crowd) run(ctx context.Context) error {
 		for ; started < int(c.released.Load()); started++ {
 			batch = append(batch, paid(member(started)+"-trial", member(started), "trial", "9.90", now))
 		}
+		over := 0
 		for i := range c.size {
-			if s, known := all[member(i)]; known {
-				if e := next(i, s, now); e.ID != "" {
-					batch = append(batch, e)
-				}
+			s, known := all[member(i)]
+			if !known {
+				continue
 			}
-		}
-		for _, e := range batch {
-			if !c.told[e.ID] {
+			if s.outcome != "" {
+				over++
+			}
+			if e := next(i, s, now); e.ID != "" && !c.told[e.ID] {
 				c.told[e.ID] = true
-				c.add(ctx, e)
+				batch = append(batch, e)
 			}
 		}
-		c.add(ctx)
+		if over == c.size && len(batch) == 0 {
+			return nil
+		}
+		for part := range slices.Chunk(batch, crowdBatch) {
+			select {
+			case c.batches <- part:
+			case <-ctx.Done():
+			}
+		}
 		rest(ctx, 50*time.Millisecond)
 	}
 	return nil
-}
-
-// add collects events to a batch; called without one, it sends what there is.
-func (c *crowd) add(ctx context.Context, events ...campaign.Event) {
-	c.waiting = append(c.waiting, events...)
-	if len(c.waiting) == 0 || len(events) > 0 && len(c.waiting) < crowdBatch {
-		return
-	}
-	select {
-	case c.batches <- c.waiting:
-	case <-ctx.Done():
-	}
-	c.waiting = nil
 }
 
 // tell repeats a batch until it is accepted. That is safe: an event's id makes it count
 // once, so an answer that a kill has swallowed does no harm.
 func (c *crowd) tell(ctx context.Context, batch []campaign.Event) {
 	for ctx.Err() == nil {
+		c.flying.Add(1)
 		r, err := c.api.send(ctx, batch)
+		c.flying.Add(-1)
 		if err == nil {
-			c.accepted.Add(int64(r.Accepted + r.Duplicates))
+			if r.Accepted+r.Duplicates != len(batch) {
+				c.j.t.Errorf("of %d events %d were accepted and %d known", len(batch), r.Accepted, r.Duplicates)
+			}
 			return
 		}
 		var refused *refusal
@@ -159,6 +154,7 @@ func (c *crowd) look(ctx context.Context) (time.Time, map[string]seen, error) {
 	found, err := c.j.pool.Query(ctx, `
 		select j.member, j.outcome,
 		       coalesce((select state from offers o where o.journey = j.id and o.offer = 'monthly-card'), ''),
+		       coalesce((select state from offers o where o.journey = j.id and o.offer = 'day-card'), ''),
 		       coalesce((select state from offers o where o.journey = j.id and o.offer = 'gear'), '')
 		  from journeys j where j.campaign = $1`, c.j.campaign)
 	if err != nil {
@@ -166,7 +162,7 @@ func (c *crowd) look(ctx context.Context) (time.Time, map[string]seen, error) {
 	}
 	all := map[string]seen{}
 	list, err := pgx.CollectRows(found, func(r pgx.CollectableRow) (s seen, err error) {
-		return s, r.Scan(&s.member, &s.outcome, &s.card, &s.gear)
+		return s, r.Scan(&s.member, &s.outcome, &s.month, &s.day, &s.gear)
 	})
 	for _, s := range list {
 		all[s.member] = s

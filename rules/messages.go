@@ -105,7 +105,7 @@ func splitTypes(signature string) []string {
 	}
 	signature = strings.TrimSuffix(strings.TrimPrefix(signature, "("), ")")
 	depth, begin := 0, 0
-	for i := 0; i < len(signature); i++ {
+	for i := range len(signature) {
 		switch signature[i] {
 		case '(':
 			depth++

@@ -150,7 +150,7 @@ func (t *EntryTx) Campaign(ctx context.Context, name string) (RunningCampaign, e
 	return runningCampaign(r), nil
 }
 
-// Event reads one stored event on a campaign's clock.
+// On is the event as a campaign with this clock sees it.
 func (e StoredEvent) On(c campaign.Clock) *campaign.Event {
 	out := e.Event
 	out.Stored = c.At(e.Stored)

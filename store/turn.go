@@ -24,7 +24,6 @@ type TurnTx struct {
 	member  campaign.Member
 	clock   campaign.Clock
 	now     time.Time
-	turn    int32
 	pending int64 // points granted in this turn, written to the member at the end
 }
 
@@ -77,11 +76,11 @@ func openTurn(ctx context.Context, q *db.Queries, journey int64, member db.Membe
 	t := &TurnTx{q: q, row: row, clock: clock(row.ClockFactor, row.ClockReal, row.ClockStart)}
 	// Should the machine's clock have been set back, time stands still for this member
 	// until it has caught up: no event may lie after a "now" that was read later.
-	real := row.RealNow
-	if member.LastStored.After(real) {
-		real = member.LastStored
+	read := row.RealNow
+	if member.LastStored.After(read) {
+		read = member.LastStored
 	}
-	t.now = t.clock.At(real)
+	t.now = t.clock.At(read)
 	t.member, err = memberOf(member)
 	return t, err
 }

@@ -193,6 +193,8 @@ func (d *demonstration) tell(ctx context.Context, url string, r *demo.Result, di
 	p.line("key       %s", d.key)
 	if d.stay {
 		p.line("export BANYAN_SERVER=%s BANYAN_KEY=%s", url, d.key)
+	} else {
+		p.line("These end with this command; `banyan demo --stay` keeps them up.")
 	}
 	return p.err
 }

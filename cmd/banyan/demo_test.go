@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/banyanhq/banyan/demo"
 	"github.com/banyanhq/banyan/devstack"
 	"github.com/banyanhq/banyan/devstack/devtest"
 )
@@ -61,6 +65,55 @@ func TestNobodySitsAtDevNull(t *testing.T) {
 	defer func() { _ = null.Close() }()
 	if interactive(null) || interactive(strings.NewReader("")) {
 		t.Error("the demo would wait for ever")
+	}
+}
+
+// What the demo says at its end: the report, whether it was counted the same, where to
+// look, and one member's story.
+func TestDemoTells(t *testing.T) {
+	t.Parallel()
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if want := "/v1/members/" + demo.Interesting() + "/explain"; r.URL.Path != want || r.Header.Get("Authorization") != "Bearer secret" {
+			t.Errorf("it asked for %s", r.URL.Path)
+		}
+		_, _ = w.Write([]byte(`{"member": {"id": "m-1"}, "journeys": [{"journey": "trial-to-card", "status": "done", "outcome": "champion"}]}`))
+	}))
+	defer api.Close()
+	var out bytes.Buffer
+	d := &demonstration{
+		env: &env{Stdout: &out, Getenv: func(string) string { return "" }}, globals: &Globals{}, dir: t.TempDir(), key: "secret",
+		stack: &devstack.Stack{TemporalUI: "http://ui"},
+	}
+	if err := os.WriteFile(d.messagesFile(), []byte("12-01  console  m-1  welcome  hello\n12-01  console  m-2  welcome  hello\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	result := &demo.Result{Campaign: demo.Campaign, Report: new(demo.Report), Told: 927, Duplicates: 106}
+	report := `{"journeys": [{"entered": 20, "held_out": 2, "outcomes": [{"outcome": "lapsed", "members": 20}],
+		"goal": {"converted": {"did": 9, "of": 18, "share": 0.5}, "held_out": {"did": 0, "of": 2, "share": 0}}}],
+		"messages": [{"message": "welcome", "state": "sent", "messages": 18}], "rewards": [{"reward": "first-card", "granted": 7, "points": 700}]}`
+	if err := json.Unmarshal([]byte(report), result.Report); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.tell(t.Context(), api.URL, result, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"927 events told, 106 of them", "entered 20 lapsed 20", "sent 18 welcome 18", "points 700", "all 7 numbers agree",
+		"converted 9 50 % of 18 it spoke to · 0 % of 2 held out", "m-1 welcome hello", "champion", api.URL + "/docs",
+		"http://ui/namespaces/default/workflows?query=Campaign+%3D+%22fitness-trial%22", "secret", "--stay",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(out.String()), " "), want) {
+			t.Errorf("it does not say %q:\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	d.globals.JSON, d.stay = true, true
+	if err := d.tell(t.Context(), api.URL, result, []string{"late: 1, counted again 2"}); err != nil {
+		t.Fatal(err)
+	}
+	var said told
+	if err := json.Unmarshal(out.Bytes(), &said); err != nil || said.Numbers["entered"] != 20 || len(said.Differences) != 1 || said.API != api.URL {
+		t.Errorf("as JSON: %+v, %v", said, err)
 	}
 }
 
