@@ -33,8 +33,9 @@ type program struct {
 	env  []string
 	log  string // what it wrote, over all its lives
 
-	cmd  *exec.Cmd
-	done chan error
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when it has ended
+	ended error         // how
 }
 
 func newProgram(t testing.TB, path string, env []string, args ...string) *program {
@@ -63,8 +64,11 @@ func (p *program) start() {
 	if err := errors.Join(p.cmd.Start(), log.Close()); err != nil {
 		p.t.Fatal(err)
 	}
-	p.done = make(chan error, 1)
-	go func(cmd *exec.Cmd, done chan<- error) { done <- cmd.Wait() }(p.cmd, p.done)
+	p.done = make(chan struct{})
+	go func() {
+		defer close(p.done)
+		p.ended = p.cmd.Wait()
+	}()
 }
 
 // kill ends the process with SIGKILL and returns when it is gone.
@@ -73,8 +77,8 @@ func (p *program) kill() {
 		return
 	}
 	select {
-	case err := <-p.done:
-		p.t.Errorf("banyan %s had ended by itself: %v", strings.Join(p.args, " "), err)
+	case <-p.done:
+		p.t.Errorf("banyan %s had ended by itself: %v", strings.Join(p.args, " "), p.ended)
 	default:
 		if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			p.t.Errorf("kill: %v", err)
