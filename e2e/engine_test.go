@@ -315,6 +315,18 @@ func TestVersionsPauseAndEnd(t *testing.T) {
 		t.Errorf("m-2 went %s, want 1old", got)
 	}
 
+	report, err := f.store.Report(f.ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entered := map[int]int64{}
+	for _, j := range report.Journeys {
+		entered[j.Version] = j.Entered
+	}
+	if entered[1] != 2 || entered[2] != 1 {
+		t.Errorf("the report shows %v entered by version, want 2 and 1", entered)
+	}
+
 	f.events(paid("o-4", "m-4", "x", "1.00", time.Now()))
 	f.until("m-4 waits", waiting(1))
 	if err := f.store.End(f.ctx, name, true); err != nil {

@@ -85,8 +85,8 @@ func TestHistories(t *testing.T) {
 		most    int // history events
 	}{
 		"journey/hello/one/m-1/1":                        {"one-message", "completed", 14},
-		"journey/fitness-trial/trial-to-card/taken/1":    {"funnel-taken", "champion", 55},
-		"journey/fitness-trial/trial-to-card/lapsed/1":   {"funnel-lapsed", "lapsed", 50},
+		"journey/fitness-trial/trial-to-card/taken/1":    {"funnel-taken", "champion", 60},
+		"journey/fitness-trial/trial-to-card/lapsed/1":   {"funnel-lapsed", "lapsed", 60},
 		"journey/fitness-trial/trial-to-card/no-show/1":  {"funnel-no-show", "no-show", 40},
 		"journey/fitness-trial/trial-to-card/refunded/1": {"funnel-refunded", "exited", 40},
 		"journey/continued/long/taken/1":                 {"continued", "completed", 40},

@@ -30,6 +30,7 @@ type ProblemDetail struct {
 	Check   string `json:"check,omitempty" doc:"The stable name of the check"`
 	Message string `json:"message"`
 	Hint    string `json:"hint,omitempty" doc:"What is allowed, and what was probably meant"`
+	Warning bool   `json:"warning,omitempty" doc:"Worth a look, and no reason to refuse"`
 }
 
 // Error gives the detail.
@@ -104,7 +105,7 @@ func definitionProblem(problems definitions.Problems) *Problem {
 func details(problems definitions.Problems) []ProblemDetail {
 	out := make([]ProblemDetail, len(problems))
 	for i, d := range problems {
-		out[i] = ProblemDetail{d.Line, d.Column, d.Path, d.Check, d.Message, d.Hint}
+		out[i] = ProblemDetail{d.Line, d.Column, d.Path, d.Check, d.Message, d.Hint, d.Warning}
 	}
 	return out
 }

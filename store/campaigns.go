@@ -185,6 +185,7 @@ func (v *CampaignView) fill(ctx context.Context, q *db.Queries) error {
 	for _, r := range versions {
 		v.Versions = append(v.Versions, VersionLine{int(r.Version), r.Digest, r.CreatedAt, r.Entered, r.Active})
 	}
+	v.Counts, v.InFlight = []StateCount{}, []StepCount{}
 	counts, err := q.OutcomeCounts(ctx, v.Name)
 	if err != nil {
 		return err

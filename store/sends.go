@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,6 +25,9 @@ func (s *Store) Outgoing(ctx context.Context, key string) (campaign.Outgoing, er
 		At: m.At, Deadline: orZero(m.Deadline), Clock: clock(m.ClockFactor, m.ClockReal, m.ClockStart),
 	}
 	o.Now = o.Clock.At(m.RealNow)
+	if loc, err := time.LoadLocation(m.Timezone); err == nil {
+		o.At = o.At.In(loc) // people who read a channel's output think in the campaign's time
+	}
 	if err := json.Unmarshal(m.Bodies, &o.Bodies); err != nil {
 		return campaign.Outgoing{}, campaign.Errorf(campaign.CodeInternal, "a message's wordings cannot be read: %w", err)
 	}

@@ -51,8 +51,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return worker.Options{
 			WorkerStopTimeout: stopTimeout,
 			// A journey is idle nearly always and a thousand may fall due at once: the
-			// number of pollers follows the load (measured against fixed numbers, see
-			// docs/performance.md when that is written).
+			// number of pollers follows the load.
 			WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 			ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 			// A turn holds a database connection, so more of them than connections only wait.

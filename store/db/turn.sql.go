@@ -499,8 +499,9 @@ func (q *Queries) MessageNotDone(ctx context.Context, key string, reason string)
 
 const messageToSend = `-- name: MessageToSend :one
 select m.key, m.campaign, m.version, m.journey, m.member, m.step, m.name, m.kind, m.bodies, m.channel, m.state, m.reason, m.provider_id, m.attempts, m.at, m.deadline, m.sent_at, c.state as campaign_state, c.clock_factor, c.clock_real, c.clock_start, j.journey as journey_name,
-       clock_timestamp()::timestamptz as real_now
+       clock_timestamp()::timestamptz as real_now, (v.definition ->> 'timezone')::text as timezone
   from messages m join journeys j on j.id = m.journey join campaigns c on c.name = m.campaign
+  join campaign_versions v on v.campaign = m.campaign and v.version = m.version
  where m.key = $1
 `
 
@@ -528,6 +529,7 @@ type MessageToSendRow struct {
 	ClockStart    *time.Time
 	JourneyName   string
 	RealNow       time.Time
+	Timezone      string
 }
 
 func (q *Queries) MessageToSend(ctx context.Context, key string) (MessageToSendRow, error) {
@@ -557,6 +559,7 @@ func (q *Queries) MessageToSend(ctx context.Context, key string) (MessageToSendR
 		&i.ClockStart,
 		&i.JourneyName,
 		&i.RealNow,
+		&i.Timezone,
 	)
 	return i, err
 }

@@ -139,8 +139,9 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (key) do nothing;
 
 -- name: MessageToSend :one
 select m.*, c.state as campaign_state, c.clock_factor, c.clock_real, c.clock_start, j.journey as journey_name,
-       clock_timestamp()::timestamptz as real_now
+       clock_timestamp()::timestamptz as real_now, (v.definition ->> 'timezone')::text as timezone
   from messages m join journeys j on j.id = m.journey join campaigns c on c.name = m.campaign
+  join campaign_versions v on v.campaign = m.campaign and v.version = m.version
  where m.key = $1;
 
 -- name: TryMessage :exec
