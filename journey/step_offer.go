@@ -147,7 +147,7 @@ func (r *runner) order(e *campaign.Event) {
 	// What led to an offer does not take it as well.
 	led := slices.Contains(r.s.Moved, e.Seq)
 	fits := func(o *Offer) bool {
-		return o.Name == props.Offer && !e.Time.Before(o.OpenedAt) && !(led && e.Time.Equal(o.OpenedAt))
+		return o.Name == props.Offer && !e.Time.Before(o.OpenedAt) && (!led || !e.Time.Equal(o.OpenedAt))
 	}
 	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() && fits(r.s.Offer) {
 		o := r.s.Offer

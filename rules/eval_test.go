@@ -77,6 +77,7 @@ func TestValues(t *testing.T) {
 		`percent(-0.00001)`:              "0%",
 		`local(offer.expires_at)`:        "12-03 20:15",
 		`local(last("lesson.attended"))`: "",
+
 		`format(offer.expires_at, "YYYY-MM-DD HH:mm:ss")`: "2026-12-03 20:15:00",
 		`format(now, "YY年M月D日 H:m:s")`:                    "26年12月3日 12:0:0",
 		`format(last("lesson.attended"), "YYYY")`:         "",
