@@ -169,15 +169,27 @@ func (r *Router) one(ctx context.Context, tx *store.RouteTx, running []store.Run
 		return nil // the member is gone
 	}
 	if in.Kind == store.IntentMember {
-		return r.Taker.BySegment(ctx, entry, running, "")
+		return r.unlessBroken(ctx, tx, in, r.Taker.BySegment(ctx, entry, running, ""))
 	}
 	if err := tx.Poke(ctx, in.Event, clocks); err != nil {
 		return err
 	}
-	if err := r.Taker.ByEvent(ctx, entry, running, in.Event); err != nil {
+	if err := r.unlessBroken(ctx, tx, in, r.Taker.ByEvent(ctx, entry, running, in.Event)); err != nil {
 		return err
 	}
-	return r.Taker.BySegment(ctx, entry, running, in.Event.Type)
+	return r.unlessBroken(ctx, tx, in, r.Taker.BySegment(ctx, entry, running, in.Event.Type))
+}
+
+// unlessBroken keeps the intent for later when a campaign could not be loaded, so that
+// it holds up no other and loses nothing itself.
+func (r *Router) unlessBroken(ctx context.Context, tx *store.RouteTx, in *store.Intent, err error) error {
+	var broken *turn.BrokenError
+	if !errors.As(err, &broken) {
+		return err
+	}
+	r.Log.ErrorContext(ctx, "a campaign cannot be loaded by this build; its events are kept", "campaign", broken.Campaign, "error", err)
+	tx.Later(in)
+	return nil
 }
 
 // deliver brings one batch of starts and pokes to Temporal.
@@ -286,11 +298,8 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 	}
 	for _, c := range running {
 		program, err := r.Taker.Programs.Program(ctx, c.Digest)
-		if err != nil {
-			return 0, err
-		}
-		if len(program.StartsBySegment()) == 0 {
-			continue
+		if err != nil || len(program.StartsBySegment()) == 0 {
+			continue // one that cannot be loaded is told of by whoever routes an event
 		}
 		if err := r.sweepWorkflow(ctx, c.Name); err != nil {
 			return 0, err

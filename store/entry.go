@@ -37,7 +37,10 @@ type NewJourney struct {
 	Cursor  int64
 	By      string
 	Entered time.Time // campaign time
-	Trace   []campaign.TraceLine
+	// StartEvent is the id of the event that starts it, which starts it once however
+	// often it is routed; empty for segments and the API.
+	StartEvent string
+	Trace      []campaign.TraceLine
 }
 
 // InEntry opens a transaction with the member's row locked.
@@ -82,7 +85,7 @@ func (t *EntryTx) Enter(ctx context.Context, n *NewJourney) (int64, error) {
 	id, err := t.q.InsertJourney(ctx, db.InsertJourneyParams{
 		Campaign: n.ID.Campaign, Version: int32(n.Version), Digest: n.Digest, Journey: n.ID.Journey, Member: n.ID.Member,
 		Entry: int32(n.ID.Entry), WorkflowID: n.ID.WorkflowID(), Holdout: n.Holdout, State: n.State, Cursor: n.Cursor,
-		EnteredBy: n.By, EnteredAt: n.Entered,
+		EnteredBy: n.By, EnteredAt: n.Entered, StartEvent: textOrNull(n.StartEvent),
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, nil
@@ -95,6 +98,13 @@ func (t *EntryTx) Enter(ctx context.Context, n *NewJourney) (int64, error) {
 		return 0, err
 	}
 	return id, t.q.AddIntents(ctx, "start", []int64{id})
+}
+
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }
 
 // RunningCampaign is a campaign that may take entrants.

@@ -38,6 +38,7 @@ type RouteTx struct {
 	Intents []Intent
 	entries map[string]*EntryTx
 	pokes   []int64
+	later   []int64
 }
 
 // Route takes up to most intents of kind event and member and hands them to do. They
@@ -45,7 +46,7 @@ type RouteTx struct {
 // how many there were.
 func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n int, err error) {
 	err = s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
-		rows, err := q.TakeIntents(ctx, []string{string(IntentEvent), string(IntentMember)}, int32(most))
+		rows, err := q.IntentsToRoute(ctx, int32(most))
 		if n = len(rows); err != nil || n == 0 {
 			return err
 		}
@@ -63,10 +64,22 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 		for i := range rows {
 			ids[i] = rows[i].ID
 		}
-		return q.DropIntents(ctx, ids)
+		if len(t.later) > 0 {
+			if err := q.PostponeIntents(ctx, routeLater.Seconds(), t.later); err != nil {
+				return err
+			}
+		}
+		return q.DropIntents(ctx, minus(ids, t.later))
 	})
 	return n, translate(err, "route events")
 }
+
+// routeLater is when an intent is looked at again that could be done in part only.
+const routeLater = time.Minute
+
+// Later keeps an intent, to be routed again. What it has done so far stands; doing it
+// again changes nothing: a journey is started once by an event, and a poke carries nothing.
+func (t *RouteTx) Later(in *Intent) { t.later = append(t.later, in.ID) }
 
 func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	var members, events []string
@@ -156,7 +169,7 @@ type Delivery struct {
 func (s *Store) Deliver(ctx context.Context, most int, do func([]Delivery) (again []Delivery, wait time.Duration)) (n int, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		q := s.queries.WithTx(tx)
-		rows, err := q.TakeIntents(ctx, []string{string(IntentStart), string(IntentPoke)}, int32(most))
+		rows, err := q.IntentsToDeliver(ctx, int32(most))
 		if n = len(rows); err != nil || n == 0 {
 			return err
 		}

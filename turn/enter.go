@@ -2,6 +2,7 @@ package turn
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
@@ -65,17 +66,33 @@ func (t *Taker) ByAPI(ctx context.Context, tx *store.EntryTx, c store.RunningCam
 	return t.enter(ctx, tx, c, p, candidate, start)
 }
 
-func (t *Taker) each(ctx context.Context, running []store.RunningCampaign, do func(store.RunningCampaign, *journey.Program) error) error {
+// BrokenError is a campaign whose program this process cannot load: another build
+// accepted it, or its definition cannot be read now. It holds up nobody but itself.
+type BrokenError struct {
+	Campaign string
+	err      error
+}
+
+// Error says which campaign and why.
+func (e *BrokenError) Error() string { return "campaign " + e.Campaign + ": " + e.err.Error() }
+
+// Unwrap gives the reason.
+func (e *BrokenError) Unwrap() error { return e.err }
+
+// each does something for every campaign that can be loaded; the others are in the
+// error, as BrokenErrors.
+func (t *Taker) each(ctx context.Context, running []store.RunningCampaign, do func(store.RunningCampaign, *journey.Program) error) (broken error) {
 	for _, c := range running {
 		p, err := t.Programs.Program(ctx, c.Digest)
 		if err != nil {
-			return err
+			broken = errors.Join(broken, &BrokenError{Campaign: c.Name, err: err})
+			continue
 		}
 		if err := do(c, p); err != nil {
 			return err
 		}
 	}
-	return nil
+	return broken
 }
 
 func (t *Taker) enter(ctx context.Context, tx *store.EntryTx, c store.RunningCampaign, p *journey.Program, candidate journey.Candidate, e *campaign.Event) (Entry, error) {
@@ -100,12 +117,19 @@ func (t *Taker) enter(ctx context.Context, tx *store.EntryTx, c store.RunningCam
 	}
 	row, err := tx.Enter(ctx, &store.NewJourney{
 		ID: adm.ID, Version: c.Version, Digest: c.Digest, Holdout: adm.Holdout, State: state, Cursor: adm.State.Cursor,
-		By: candidate.By, Entered: adm.Entered, Trace: adm.Trace,
+		By: candidate.By, Entered: adm.Entered, Trace: adm.Trace, StartEvent: startEvent(adm),
 	})
 	if err == nil && row == 0 {
 		return Entry{Why: journey.NotActive}, nil
 	}
 	return Entry{Row: row, ID: adm.ID}, err
+}
+
+func startEvent(adm journey.Admission) string {
+	if adm.State.Start == nil {
+		return ""
+	}
+	return adm.State.Start.ID
 }
 
 func asks(questions []campaign.Behaviour, eventType string) bool {

@@ -127,6 +127,7 @@ type Journey struct {
 	GoalEvent  *string
 	GoalMinor  *int64
 	EnteredBy  string
+	StartEvent *string
 	EnteredAt  time.Time
 	EndedAt    *time.Time
 	CreatedAt  time.Time

@@ -130,8 +130,8 @@ func (q *Queries) EventsByID(ctx context.Context, ids []string) ([]EventsByIDRow
 }
 
 const insertJourney = `-- name: InsertJourney :one
-insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at, start_event)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 on conflict do nothing
 returning id
 `
@@ -149,6 +149,7 @@ type InsertJourneyParams struct {
 	Cursor     int64
 	EnteredBy  string
 	EnteredAt  time.Time
+	StartEvent *string
 }
 
 func (q *Queries) InsertJourney(ctx context.Context, arg InsertJourneyParams) (int64, error) {
@@ -165,6 +166,7 @@ func (q *Queries) InsertJourney(ctx context.Context, arg InsertJourneyParams) (i
 		arg.Cursor,
 		arg.EnteredBy,
 		arg.EnteredAt,
+		arg.StartEvent,
 	)
 	var id int64
 	err := row.Scan(&id)
@@ -210,6 +212,74 @@ func (q *Queries) IntentWork(ctx context.Context, ids []int64) ([]IntentWorkRow,
 			&i.Status,
 			&i.StepName,
 			&i.Holdout,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const intentsToDeliver = `-- name: IntentsToDeliver :many
+select id, kind, member, event, journey, created_at, due_at from intents where kind in ('start', 'poke') and due_at <= clock_timestamp()
+ order by due_at, id limit $1 for update skip locked
+`
+
+func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]Intent, error) {
+	rows, err := q.db.Query(ctx, intentsToDeliver, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Intent{}
+	for rows.Next() {
+		var i Intent
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Member,
+			&i.Event,
+			&i.Journey,
+			&i.CreatedAt,
+			&i.DueAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const intentsToRoute = `-- name: IntentsToRoute :many
+select id, kind, member, event, journey, created_at, due_at from intents where kind in ('event', 'member') and due_at <= clock_timestamp()
+ order by due_at, id limit $1 for update skip locked
+`
+
+// Inside the transaction that does the work: another router skips these, and a router
+// that dies gives them back.
+func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, error) {
+	rows, err := q.db.Query(ctx, intentsToRoute, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Intent{}
+	for rows.Next() {
+		var i Intent
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Member,
+			&i.Event,
+			&i.Journey,
+			&i.CreatedAt,
+			&i.DueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -373,41 +443,6 @@ func (q *Queries) RunningCampaigns(ctx context.Context) ([]RunningCampaignsRow, 
 			&i.EndedAt,
 			&i.Digest,
 			&i.RealNow,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const takeIntents = `-- name: TakeIntents :many
-select id, kind, member, event, journey, created_at, due_at from intents where kind = any($1::text[]) and due_at <= clock_timestamp()
- order by due_at, id limit $2 for update skip locked
-`
-
-// Inside the transaction that does the work: another router skips these, and a router
-// that dies gives them back.
-func (q *Queries) TakeIntents(ctx context.Context, kinds []string, most int32) ([]Intent, error) {
-	rows, err := q.db.Query(ctx, takeIntents, kinds, most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []Intent{}
-	for rows.Next() {
-		var i Intent
-		if err := rows.Scan(
-			&i.ID,
-			&i.Kind,
-			&i.Member,
-			&i.Event,
-			&i.Journey,
-			&i.CreatedAt,
-			&i.DueAt,
 		); err != nil {
 			return nil, err
 		}

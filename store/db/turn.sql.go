@@ -361,7 +361,7 @@ func (q *Queries) InsertTurn(ctx context.Context, journey int64, turn int32, res
 }
 
 const loadTurn = `-- name: LoadTurn :one
-select j.id, j.campaign, j.version, j.digest, j.journey, j.member, j.entry, j.workflow_id, j.holdout, j.state, j.turn, j.cursor, j.step, j.step_name, j.summary, j.listens, j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.entered_at, j.ended_at, j.created_at, c.state as campaign_state, c.clock_factor, c.clock_real, c.clock_start,
+select j.id, j.campaign, j.version, j.digest, j.journey, j.member, j.entry, j.workflow_id, j.holdout, j.state, j.turn, j.cursor, j.step, j.step_name, j.summary, j.listens, j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.start_event, j.entered_at, j.ended_at, j.created_at, c.state as campaign_state, c.clock_factor, c.clock_real, c.clock_start,
        clock_timestamp()::timestamptz as real_now
   from journeys j join campaigns c on c.name = j.campaign
  where j.id = $1
@@ -391,6 +391,7 @@ type LoadTurnRow struct {
 	GoalEvent     *string
 	GoalMinor     *int64
 	EnteredBy     string
+	StartEvent    *string
 	EnteredAt     time.Time
 	EndedAt       *time.Time
 	CreatedAt     time.Time
@@ -428,6 +429,7 @@ func (q *Queries) LoadTurn(ctx context.Context, id int64) (LoadTurnRow, error) {
 		&i.GoalEvent,
 		&i.GoalMinor,
 		&i.EnteredBy,
+		&i.StartEvent,
 		&i.EnteredAt,
 		&i.EndedAt,
 		&i.CreatedAt,

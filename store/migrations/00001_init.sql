@@ -67,7 +67,10 @@ create table intents (
     created_at  timestamptz not null default now(),
     due_at      timestamptz not null default now() -- not before; moved on by failures
 );
-create index intents_due on intents (due_at, id);
+-- One for each half of the router: a million starts that wait for Temporal must not
+-- stand in the way of events.
+create index intents_route on intents (due_at, id) where kind in ('event', 'member');
+create index intents_deliver on intents (due_at, id) where kind in ('start', 'poke');
 
 create table journeys (
     id           bigint generated always as identity primary key,
@@ -93,10 +96,12 @@ create table journeys (
     goal_event   text,
     goal_minor   bigint,
     entered_by   text not null,                    -- event, segment or api
+    start_event  text,                             -- the event that started it: once, however often it is routed
     entered_at   timestamptz not null,             -- campaign time
     ended_at     timestamptz,                      -- campaign time
     created_at   timestamptz not null default now(),
     unique (campaign, journey, member, entry),
+    unique (campaign, journey, start_event),
     foreign key (campaign, version) references campaign_versions
 ) with (fillfactor = 70);
 create index journeys_member on journeys (member);

@@ -1,7 +1,11 @@
--- name: TakeIntents :many
+-- name: IntentsToRoute :many
 -- Inside the transaction that does the work: another router skips these, and a router
 -- that dies gives them back.
-select * from intents where kind = any(sqlc.arg(kinds)::text[]) and due_at <= clock_timestamp()
+select * from intents where kind in ('event', 'member') and due_at <= clock_timestamp()
+ order by due_at, id limit sqlc.arg(most) for update skip locked;
+
+-- name: IntentsToDeliver :many
+select * from intents where kind in ('start', 'poke') and due_at <= clock_timestamp()
  order by due_at, id limit sqlc.arg(most) for update skip locked;
 
 -- name: DropIntents :exec
@@ -39,8 +43,8 @@ select count(*)::int as entries, coalesce(bool_or(status = 'active'), false)::bo
   from journeys where campaign = $1 and journey = $2 and member = $3;
 
 -- name: InsertJourney :one
-insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at, start_event)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 on conflict do nothing
 returning id;
 
