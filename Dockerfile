@@ -9,7 +9,8 @@ COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 # timetzdata carries the time zones inside: send windows are in members' own time.
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+ENV GOCACHE=/go/build-cache
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/build-cache \
     CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags "-s -w" -o /out/banyan ./cmd/banyan
 
 FROM scratch

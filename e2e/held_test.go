@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
+
 	"github.com/banyanhq/banyan/channels/webhook/webhooktest"
 )
 
@@ -24,7 +26,10 @@ func TestAMessageHeldBehindTheEndOfItsJourney(t *testing.T) {
 	if n := f.count(`select count(*) from journeys where status = 'done'`); n != 1 {
 		t.Fatalf("%d journeys are over, want 1", n)
 	}
-	time.Sleep(4 * time.Second) // for the next try, which finds the campaign paused
+	workflow := f.text(`select workflow_id from journeys`)
+	f.until("the next try has found the campaign paused", func() bool {
+		return f.history(workflow)[enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED.String()] == 1
+	})
 	if err := f.store.Resume(f.ctx, "hello"); err != nil {
 		t.Fatal(err)
 	}
