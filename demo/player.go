@@ -13,13 +13,13 @@ import (
 
 // Factor is how fast the demo's campaign runs: a day in less than fifteen seconds.
 //
-// The events of the file keep eight hours away from everything that depends on how fast
-// the machine is, so that 4.8 seconds of lateness change no number.
+// The events of the file keep twelve hours away from everything that depends on how fast
+// the machine is, so that seven seconds of lateness change no number.
 const Factor = 6000
 
-// From is what the campaign's clock shows at its start. The first event is told two
-// hours, 1.2 seconds, later; until then the members are imported.
-var From = time.Date(2026, 12, 1, 7, 0, 0, 0, time.FixedZone("", 8*60*60))
+// From is what the campaign's clock shows at its start. The first event is told 95
+// minutes, a second, later; until then the members are imported.
+var From = time.Date(2026, 12, 1, 6, 0, 0, 0, time.FixedZone("", 8*60*60))
 
 // Config says what to play and where.
 type Config struct {

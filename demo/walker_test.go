@@ -15,7 +15,7 @@ type walker struct {
 	t       *testing.T
 	program *journey.Program
 	n       recount.Numbers
-	late    func() time.Duration
+	late    func(most time.Duration) time.Duration
 
 	member *campaign.Member
 	events []campaign.Event // by the moment of storing
@@ -39,17 +39,20 @@ func (w *walker) walk() {
 		for next < len(w.events) && !w.events[next].Stored.After(now) {
 			next++
 		}
+		moment := now
 		switch heard := next < len(w.events); {
 		case heard && (done || wait.IsZero() || w.events[next].Stored.Before(wait)):
-			now = w.events[next].Stored
+			moment = w.events[next].Stored.Add(w.late(eventLag))
 		case done:
 			return
 		case wait.IsZero():
 			w.t.Fatalf("%s waits for nothing", w.id.Member)
-		case wait.After(now):
-			now = wait
+		default:
+			moment = wait.Add(w.late(timerLag))
 		}
-		now = now.Add(w.late())
+		if moment.After(now) {
+			now = moment
+		}
 		if done {
 			w.turn(now, w.program.After)
 			continue
@@ -62,7 +65,7 @@ func (w *walker) walk() {
 func (w *walker) enter() (next int, now time.Time, entered bool) {
 	for i := range w.events {
 		e := &w.events[i]
-		now = e.Stored.Add(w.late())
+		now = e.Stored.Add(w.late(routerLag))
 		for _, candidate := range w.program.StartsOn(e.Type) {
 			adm, why, err := w.program.Admit(candidate, journey.Entrant{
 				Campaign: w.program.Definition().Name, Member: w.member, Event: e, Now: now,
@@ -79,7 +82,7 @@ func (w *walker) enter() (next int, now time.Time, entered bool) {
 			if adm.Holdout {
 				w.n["held out"]++
 			}
-			return i + 1, now.Add(w.late()), true
+			return i + 1, now.Add(w.late(firstLag)), true
 		}
 	}
 	return 0, now, false

@@ -2,9 +2,10 @@ package generate
 
 import "time"
 
-// Slack is the lateness that the plan allows the engine and the player: 4.8 real
-// seconds at the demo's clock. What they do within it makes no difference.
-const Slack = 8 * time.Hour
+// Slack is the lateness that the plan allows: 7.2 real seconds at the demo's clock from
+// the moment at which something happens or falls due until its turn has been taken. What
+// the machine does within it makes no difference. A quarter of it is the player's.
+const Slack = 12 * time.Hour
 
 // What the campaign says, as far as the plan keeps away from it.
 const (
@@ -15,6 +16,8 @@ const (
 	reminded              = 24 * time.Hour // before the end of a lock
 
 	day = 24 * time.Hour
+
+	told = 10 * time.Minute // within which a shop tells what happened
 )
 
 // at is a moment by day (0 is the first) and time of day.
@@ -31,18 +34,24 @@ func morning(t time.Time) time.Time {
 	return m
 }
 
-// settled is the latest moment for which a message that is due at t may be put off: t
-// itself, or the morning after where it may meet the quiet hours.
+// settled is the moment that decides about a message that is due when we hear of
+// something that happened at t: t itself where Slack leads to no quiet hours, or else
+// the morning after, to which the message may be put off. What is told later finds it sent: a turn that comes late for both takes them
+// in their order.
 func settled(t time.Time) time.Time {
-	late := t.Add(Slack)
+	late := t.Add(told + Slack)
 	if t.Hour() >= quietUntil && late.Day() == t.Day() && late.Hour() < quietFrom {
 		return t
 	}
 	return morning(t)
 }
 
-// surely is the moment from which a message that fell due at t has gone out.
-func surely(t time.Time) time.Time { return settled(t).Add(Slack) }
+// opens reports whether an offer may open at t: its reminder, a day or two later at the
+// same time of day, must find room for Slack before the quiet hours, or between them
+// and the end of the lock.
+func opens(t time.Time) bool {
+	return t.Hour() >= 20 || t.Add(told).Hour() < quietFrom-int(Slack/time.Hour)
+}
 
 // latest is the later of two moments.
 func latest(a, b time.Time) time.Time {

@@ -19,7 +19,7 @@ import (
 )
 
 // Start is what the campaign's clock shows when the first event comes.
-var Start = time.Date(2026, 12, 1, 9, 0, 0, 0, zone)
+var Start = time.Date(2026, 12, 1, 7, 30, 0, 0, zone)
 
 var zone = time.FixedZone("Asia/Shanghai", 8*60*60)
 

@@ -5,30 +5,47 @@ import "time"
 // The roles. Each makes sure that what it does is at least Slack away from whatever
 // depends on when a turn runs.
 
-// morningLesson enters and attends a lesson between seven and half past one.
-func (w *writer) morningLesson(v *visitor) {
-	w.attendOn(v, at(1+v.number%4, 7, 0), 6*time.Hour+30*time.Minute)
+// ahead is how long before a timer something is told that must come before it.
+const ahead = Slack / 2
+
+// when looks for a moment at which an offer may open.
+func (w *writer) when(from, until time.Time) time.Time {
+	for {
+		if t := w.chance.between(from, until); opens(t) {
+			return t
+		}
+	}
 }
 
-// anyLesson enters and attends a lesson at any time of day.
-func (w *writer) anyLesson(v *visitor) { w.attendOn(v, at(1+v.number%4, 7, 0), 14*time.Hour) }
+// lessonBy enters and attends a lesson, early or late in the day, on one of so many days.
+func (w *writer) lessonBy(v *visitor, days int) {
+	lessons := []time.Time{at(1+v.number%days, 6, 30), at(v.number%days, 20, 0)}
+	spans := []time.Duration{3 * time.Hour, 150 * time.Minute}
+	i := w.chance.below(2)
+	t := w.chance.between(lessons[i], lessons[i].Add(spans[i]))
+	w.enterBefore(v, t)
+	w.attend(v, t)
+}
 
-// attendOn enters up to two days before a lesson that begins within a span. The welcome
-// may be put off to the morning, and only what happens after it counts.
-func (w *writer) attendOn(v *visitor, from time.Time, span time.Duration) {
-	when := w.chance.between(from, from.Add(span))
-	enter := w.chance.between(latest(Start.Add(30*time.Minute), when.Add(-2*day)), when.Add(-4*time.Hour))
-	for settled(enter).After(when.Add(-time.Hour)) {
-		enter = w.chance.between(latest(Start.Add(30*time.Minute), when.Add(-2*day)), enter.Add(time.Second))
+// enterBefore enters up to two days before a lesson. The welcome may be put off to the
+// morning, and only a lesson after it counts.
+func (w *writer) enterBefore(v *visitor, lesson time.Time) {
+	from := latest(at(0, 8, 0), lesson.Add(-2*day))
+	enter := w.chance.between(from, lesson.Add(-2*time.Hour))
+	for settled(enter).After(lesson) {
+		enter = w.chance.between(from, enter.Add(time.Second))
 	}
 	w.enter(v, enter)
-	w.attend(v, when)
 }
+
+// buyerDays and days are on how many days there are lessons for those who buy, whose way
+// is the longest, and for the others.
+const buyerDays, days = 3, 6
 
 // firstMorning enters on the first morning, so that what follows in ten days falls on
 // mornings too. It answers when.
 func (w *writer) firstMorning(v *visitor) time.Time {
-	when := w.chance.between(at(0, 9, 30), at(0, 13, 30))
+	when := w.chance.between(at(0, 8, 0), at(0, 9, 30))
 	w.enter(v, when)
 	return when
 }
@@ -38,7 +55,7 @@ func (w *writer) noShow(v *visitor) { w.firstMorning(v) }
 func (w *writer) lateLesson(v *visitor) {
 	entered := w.firstMorning(v)
 	happened := w.chance.between(entered.Add(5*day), entered.Add(firstAwait-6*time.Hour))
-	arrives := w.chance.between(entered.Add(firstAwait+Slack), entered.Add(firstAwait+2*day))
+	arrives := w.chance.between(entered.Add(firstAwait+time.Hour), entered.Add(firstAwait+2*day))
 	w.tellAt(v, "lesson.attended", happened, arrives, lesson{"yoga"})
 }
 
@@ -46,32 +63,37 @@ func (w *writer) lateLesson(v *visitor) {
 // there had been a lesson in time.
 func (w *writer) lessonAfterAll(v *visitor) {
 	entered := w.firstMorning(v)
-	w.attend(v, w.chance.between(at(7, 13, 35), at(7, 13, 55)))
-	card := w.early(v)
-	gear := w.pay(v, "gear", priceGear, w.beforeReminder(card))
+	w.attend(v, w.chance.between(at(7, 20, 0), at(7, 22, 0)))
+	gear := w.buySoon(v)
 	happened := w.chance.between(entered.Add(4*day), entered.Add(firstAwait-6*time.Hour))
-	w.tellAt(v, "lesson.attended", happened, gear.Arrives.Add(Slack), lesson{"boxing"})
+	w.tellAt(v, "lesson.attended", happened, gear.Arrives.Add(4*time.Hour), lesson{"boxing"})
 }
-
-// secondChance comes on the day of the reminder.
-func (w *writer) secondChance(v *visitor) {
-	w.firstMorning(v)
-	w.attend(v, w.chance.between(at(7, 15, 0), at(7, 16, 0)))
-}
-
-func (w *writer) secondChanceLapse(v *visitor) { w.secondChance(v) }
 
 func (w *writer) secondChanceBuy(v *visitor) {
 	w.firstMorning(v)
-	w.attend(v, w.chance.between(at(8, 8, 30), at(8, 13, 30)))
-	opens := settled(w.early(v).Arrives)
-	w.pay(v, "gear", priceGear, w.chance.between(opens.Add(Slack), opens.Add(2*Slack)))
+	w.attend(v, w.chance.between(at(7, 20, 0), at(7, 22, 0)))
+	w.buySoon(v)
+}
+
+// buySoon buys the card and the gear as soon as may be.
+func (w *writer) buySoon(v *visitor) Event {
+	card := w.early(v)
+	opened := settled(card.Arrives)
+	return w.pay(v, "gear", priceGear, w.chance.between(opened.Add(time.Hour), opened.Add(8*time.Hour)))
+}
+
+// secondChanceLapse comes right after the reminder.
+func (w *writer) secondChanceLapse(v *visitor) {
+	w.firstMorning(v)
+	w.attend(v, w.chance.between(at(7, 9, 31), at(7, 9, 45)))
 }
 
 func (w *writer) refundBeforeLesson(v *visitor) {
-	entered := w.chance.between(at(0, 9, 30), at(1, 18, 0))
+	entered := w.chance.between(at(0, 8, 0), at(1, 18, 0))
 	w.enter(v, entered)
-	refunded := w.chance.between(surely(entered), surely(entered).Add(2*day))
+	// Whoever leaves is sent nothing that has not gone out.
+	from := settled(entered).Add(Slack)
+	refunded := w.chance.between(from, from.Add(2*day))
 	w.refund(v, v.trial, refunded)
 	switch v.number % 4 {
 	case 0: // buys again: once is once
@@ -82,8 +104,10 @@ func (w *writer) refundBeforeLesson(v *visitor) {
 }
 
 func (w *writer) refundInOffer(v *visitor) {
-	w.morningLesson(v)
-	refunded := w.chance.between(surely(v.lesson), v.lesson.Add(cardLock-reminded-Slack))
+	lesson := w.chance.between(at(1+v.number%days, 8, 0), at(1+v.number%days, 9, 30))
+	w.enterBefore(v, lesson)
+	w.attend(v, lesson)
+	refunded := w.chance.between(lesson.Add(Slack+told), lesson.Add(cardLock-reminded-ahead))
 	w.refund(v, v.trial, refunded)
 	switch v.number % 4 {
 	case 0: // the locked price is no longer hers
@@ -95,13 +119,13 @@ func (w *writer) refundInOffer(v *visitor) {
 
 // early buys the card between the announcement and the reminder.
 func (w *writer) early(v *visitor) Event {
-	return w.pay(v, "monthly-card", priceCard, w.chance.between(surely(v.lesson), v.lesson.Add(cardLock-reminded-Slack)))
+	from := latest(settled(v.lesson), v.lesson.Add(told))
+	return w.pay(v, "monthly-card", priceCard, w.when(from, v.lesson.Add(cardLock-reminded-ahead)))
 }
 
 // afterReminder buys it when the reminder is out.
 func (w *writer) afterReminder(v *visitor) Event {
-	return w.pay(v, "monthly-card", priceCard,
-		w.chance.between(surely(v.lesson.Add(cardLock-reminded)), v.lesson.Add(cardLock-time.Hour)))
+	return w.pay(v, "monthly-card", priceCard, w.when(settled(v.lesson.Add(cardLock-reminded)), v.lesson.Add(cardLock-time.Hour)))
 }
 
 func (w *writer) lastSecond(v *visitor) Event {
@@ -114,19 +138,19 @@ func (w *writer) atTheEnd(v *visitor) Event {
 
 // lateInGrace pays in time, but we hear of it after the end.
 func (w *writer) lateInGrace(v *visitor) Event {
-	paid := w.chance.between(v.lesson.Add(cardLock-4*time.Hour), v.lesson.Add(cardLock))
-	arrives := w.chance.between(v.lesson.Add(cardLock+time.Hour), v.lesson.Add(cardLock+8*time.Hour))
+	paid := w.chance.between(v.lesson.Add(cardLock-time.Hour), v.lesson.Add(cardLock))
+	arrives := w.chance.between(v.lesson.Add(cardLock+time.Hour), v.lesson.Add(cardLock+5*time.Hour))
 	return w.payLate(v, "monthly-card", priceCard, paid, arrives)
 }
 
 func (w *writer) underpaidFirst(v *visitor) Event {
-	w.pay(v, "monthly-card", "99.00", v.lesson.Add(2*time.Hour))
+	w.pay(v, "monthly-card", "99.00", v.lesson.Add(time.Hour))
 	return w.early(v)
 }
 
 // buy takes the card by one of the ways above, and goes on from there.
 func (w *writer) buy(v *visitor, card func(*visitor) Event) {
-	w.morningLesson(v)
+	w.lessonBy(v, buyerDays)
 	paid := card(v)
 	number := paid.Properties.(order)
 	switch v.number % 12 {
@@ -145,12 +169,13 @@ func (w *writer) buy(v *visitor, card func(*visitor) Event) {
 // gear is what becomes of the second offer. It opens when the card was paid, or when
 // the night lets the receipt out, and what happens is clear of both.
 func (w *writer) gear(v *visitor, card Event) {
-	opens := latest(card.Time, settled(card.Arrives))
-	end, lastEnd := card.Time.Add(gearLock), opens.Add(gearLock)
-	last := surely(lastEnd.Add(-reminded))
+	opened := latest(card.Time, settled(card.Arrives))
+	end, lastEnd := card.Time.Add(gearLock), opened.Add(gearLock)
+	reminder := end.Add(-reminded)
+	last := latest(settled(reminder), settled(lastEnd.Add(-reminded)))
 	switch c := w.chance.below(20); {
 	case c < 7:
-		w.pay(v, "gear", priceGear, w.beforeReminder(card))
+		w.pay(v, "gear", priceGear, w.chance.between(opened.Add(time.Minute), reminder.Add(-ahead)))
 	case c < 11 && last.Before(end.Add(-time.Hour)):
 		w.pay(v, "gear", priceGear, w.chance.between(last, end.Add(-time.Minute)))
 	case c == 11:
@@ -158,43 +183,37 @@ func (w *writer) gear(v *visitor, card Event) {
 	case c == 12:
 		w.pay(v, "gear", listGear, lastEnd.Add(3*time.Hour))
 	case c == 13:
-		w.payLate(v, "gear", priceGear, end.Add(-time.Hour), lastEnd.Add(grace+Slack))
-	case c == 14:
-		w.refund(v, v.trial, w.beforeReminder(card))
+		w.payLate(v, "gear", priceGear, end.Add(-time.Hour), lastEnd.Add(grace+time.Hour))
+	case c == 14 || c == 15:
+		w.refund(v, v.trial, w.chance.between(opened.Add(Slack), reminder.Add(-ahead)))
 	}
 }
 
-// beforeReminder is a moment between the announcement of the gear and its reminder.
-func (w *writer) beforeReminder(card Event) time.Time {
-	opens := latest(card.Time, settled(card.Arrives))
-	return w.chance.between(opens.Add(Slack), card.Time.Add(gearLock-reminded-Slack))
-}
-
 func (w *writer) underpaidOnly(v *visitor) {
-	w.morningLesson(v)
+	w.lessonBy(v, days)
 	w.pay(v, "monthly-card", "99.00", v.lesson.Add(7*time.Hour))
 }
 
 func (w *writer) oneSecondLate(v *visitor) {
-	w.anyLesson(v)
+	w.lessonBy(v, days)
 	w.pay(v, "monthly-card", of(w.chance, []string{priceCard, listCard}), v.lesson.Add(cardLock+time.Second))
 }
 
 func (w *writer) afterTheEnd(v *visitor) {
-	w.anyLesson(v)
+	w.lessonBy(v, days)
 	price := []string{listCard, listCard, priceCard}[v.number%3]
 	w.pay(v, "monthly-card", price, w.chance.between(v.lesson.Add(cardLock+time.Minute), v.lesson.Add(cardLock+12*time.Hour)))
 }
 
 // afterTheGrace pays in time, but we hear of it when the journey is over.
 func (w *writer) afterTheGrace(v *visitor) {
-	w.anyLesson(v)
+	w.lessonBy(v, days)
 	end := v.lesson.Add(cardLock)
 	paid := w.chance.between(end.Add(-8*time.Hour), end)
-	w.payLate(v, "monthly-card", priceCard, paid, surely(end.Add(grace)).Add(Slack))
+	w.payLate(v, "monthly-card", priceCard, paid, w.chance.between(end.Add(grace+time.Minute), end.Add(grace+8*time.Hour)))
 }
 
-func (w *writer) lapse(v *visitor) { w.anyLesson(v) }
+func (w *writer) lapse(v *visitor) { w.lessonBy(v, days) }
 
 // crew works in the club: some try the lesson, and none of them enters.
 func (w *writer) crew(v *visitor) {

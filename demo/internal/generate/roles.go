@@ -1,6 +1,9 @@
 package generate
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // role is what a member does. How many of each there are is fixed; who it is, and when,
 // is left to chance.
@@ -11,24 +14,24 @@ type role struct {
 
 // roles of those who buy a trial lesson.
 var roles = []role{
-	{28, (*writer).noShow},
-	{3, (*writer).lateLesson},      // came in time, but we hear of it when the reminder is out
+	{10, (*writer).noShow},
+	{2, (*writer).lateLesson},      // came in time, but we hear of it when the reminder is out
 	{2, (*writer).lessonAfterAll},  // … and when everything is over
-	{5, (*writer).secondChanceBuy}, // come after the reminder
-	{4, (*writer).secondChanceLapse},
-	{8, (*writer).refundBeforeLesson},
-	{8, (*writer).refundInOffer},
-	{52, func(w *writer, v *visitor) { w.buy(v, w.early) }},
-	{34, func(w *writer, v *visitor) { w.buy(v, w.afterReminder) }},
-	{5, func(w *writer, v *visitor) { w.buy(v, w.lastSecond) }},
-	{5, func(w *writer, v *visitor) { w.buy(v, w.atTheEnd) }},
-	{9, func(w *writer, v *visitor) { w.buy(v, w.lateInGrace) }},
-	{4, func(w *writer, v *visitor) { w.buy(v, w.underpaidFirst) }},
-	{4, (*writer).underpaidOnly},
-	{5, (*writer).oneSecondLate},
-	{9, (*writer).afterTheEnd},
-	{7, (*writer).afterTheGrace},
-	{48, (*writer).lapse},
+	{3, (*writer).secondChanceBuy}, // come after the reminder
+	{2, (*writer).secondChanceLapse},
+	{5, (*writer).refundBeforeLesson},
+	{6, (*writer).refundInOffer},
+	{26, func(w *writer, v *visitor) { w.buy(v, w.early) }},
+	{18, func(w *writer, v *visitor) { w.buy(v, w.afterReminder) }},
+	{4, func(w *writer, v *visitor) { w.buy(v, w.lastSecond) }},
+	{4, func(w *writer, v *visitor) { w.buy(v, w.atTheEnd) }},
+	{5, func(w *writer, v *visitor) { w.buy(v, w.lateInGrace) }},
+	{3, func(w *writer, v *visitor) { w.buy(v, w.underpaidFirst) }},
+	{3, (*writer).underpaidOnly},
+	{4, (*writer).oneSecondLate},
+	{6, (*writer).afterTheEnd},
+	{4, (*writer).afterTheGrace},
+	{26, (*writer).lapse},
 }
 
 // bystanders are members who do not enter.
@@ -52,8 +55,8 @@ func (w *writer) play(all []person) {
 	}
 	shuffle(w.chance, guests)
 	for i := range walkIns {
-		// In the middle of those who buy early.
-		guests = append(guests[:60:60], append([]person{{id: fmt.Sprintf("wx-%d", 90210+i)}}, guests[60:]...)...)
+		// Among those who buy early.
+		guests = slices.Insert(guests, 40, person{id: fmt.Sprintf("wx-%d", 90210+i)})
 	}
 	next := 0
 	for _, r := range append(roles[:len(roles):len(roles)], bystanders...) {
@@ -65,6 +68,6 @@ func (w *writer) play(all []person) {
 	for i, p := range crew {
 		w.crew(&visitor{id: p.id, number: i})
 	}
-	w.histories(guests)
+	w.histories(guests[:next])
 	w.duplicates()
 }

@@ -33,7 +33,7 @@ const (
 
 // tell adds an event that is told soon after it happened, as shops do.
 func (w *writer) tell(v *visitor, kind string, happened time.Time, properties any) Event {
-	return w.tellAt(v, kind, happened, w.chance.between(happened.Add(time.Minute), happened.Add(11*time.Minute)), properties)
+	return w.tellAt(v, kind, happened, w.chance.between(happened.Add(time.Minute), happened.Add(told)), properties)
 }
 
 // tellAt adds an event that is told at a moment.
