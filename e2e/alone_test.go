@@ -283,11 +283,22 @@ func (a *alone) late(d *campaign.Decision) time.Time {
 	for _, o := range d.Offers {
 		at, known := a.opened[o.ID]
 		def, _ := a.j.program.Definition().Offer(o.Offer)
-		if known && o.State == campaign.OfferOpen && at.Sub(o.OpenedAt) > def.Grace {
+		if !known || o.State != campaign.OfferOpen || !at.After(o.OpenedAt) {
+			continue
+		}
+		if at.Sub(o.OpenedAt) >= def.Grace || a.lateEvent(o.OpenedAt, def.Grace) {
 			return at
 		}
 	}
 	return time.Time{}
+}
+
+// lateEvent reports whether the event that led to an offer was told so late that even
+// an engine without delay opens it at its own moment.
+func (a *alone) lateEvent(opened time.Time, grace time.Duration) bool {
+	return slices.ContainsFunc(a.events, func(e campaign.Event) bool {
+		return e.Stored.Equal(opened) && opened.Sub(e.Time) >= grace
+	})
 }
 
 func (a *alone) decide(now time.Time) campaign.Decision {

@@ -105,8 +105,10 @@ func localActivity(ctx workflow.Context) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		Summary: "decide what comes next",
 		// A turn is a transaction of milliseconds. What takes longer waits for a lock.
-		StartToCloseTimeout:    10 * time.Second,
-		ScheduleToCloseTimeout: 20 * time.Second,
+		StartToCloseTimeout: 10 * time.Second,
+		// When thousands fall due at once, most of the time is spent in the worker's
+		// queue. To give up there would only make the crowd larger.
+		ScheduleToCloseTimeout: 5 * time.Minute,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 2 * time.Second, MaximumAttempts: 5,
 			NonRetryableErrorTypes: []string{string(campaign.CodeNotFound), string(campaign.CodeInvalid), string(campaign.CodeInternal)},

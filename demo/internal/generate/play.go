@@ -2,8 +2,8 @@ package generate
 
 import "time"
 
-// The roles. Each makes sure that what it does is at least Slack away from whatever
-// depends on when a turn runs.
+// The roles. What each does comes to the same whenever its turns run, as long as they
+// run within Slack.
 
 // ahead is how long before a timer something is told that must come before it.
 const ahead = Slack / 2
@@ -138,7 +138,7 @@ func (w *writer) atTheEnd(v *visitor) Event {
 
 // lateInGrace pays in time, but we hear of it after the end.
 func (w *writer) lateInGrace(v *visitor) Event {
-	paid := w.chance.between(v.lesson.Add(cardLock-time.Hour), v.lesson.Add(cardLock))
+	paid := w.when(v.lesson.Add(cardLock-time.Hour), v.lesson.Add(cardLock))
 	arrives := w.chance.between(v.lesson.Add(cardLock+time.Hour), v.lesson.Add(cardLock+5*time.Hour))
 	return w.payLate(v, "monthly-card", priceCard, paid, arrives)
 }
@@ -173,7 +173,7 @@ func (w *writer) gear(v *visitor, card Event) {
 	end, lastEnd := card.Time.Add(gearLock), opened.Add(gearLock)
 	reminder := end.Add(-reminded)
 	last := latest(settled(reminder), settled(lastEnd.Add(-reminded)))
-	switch c := w.chance.below(20); {
+	switch c := v.number * 7 % 20; {
 	case c < 7:
 		w.pay(v, "gear", priceGear, w.chance.between(opened.Add(time.Minute), reminder.Add(-ahead)))
 	case c < 11 && last.Before(end.Add(-time.Hour)):
