@@ -126,11 +126,10 @@ journeys:
     start: {api: true}
     goal: {on: nothing}
     steps:
-      - send: tick
       - wait: 1s
-      - send: tick
       - wait: 1s
-      - send: tick
+      - wait: 1s
+      - wait: 1s
       - wait: 1s
       - send: tick
 `
