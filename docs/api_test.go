@@ -57,7 +57,7 @@ func newSite(t *testing.T) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taker := &turn.Taker{Store: s, Programs: turn.NewCache(s.Definition), Via: []string{"console"}}
+	taker := &turn.Taker{Store: s, Programs: turn.NewCache(), Via: []string{"console"}}
 	server, err := starter.NewServer(starter.Config{
 		Store: s, Entrances: &starter.Router{Store: s, Taker: taker}, Temporal: healthy{}, Version: "dev",
 	})

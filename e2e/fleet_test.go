@@ -88,7 +88,7 @@ func newFleet(t testing.TB) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.programs = turn.NewCache(s.Definition)
+	f.programs = turn.NewCache()
 	f.router = &starter.Router{
 		Store: s, Taker: &turn.Taker{Store: s, Programs: f.programs, Via: []string{"webhook"}}, Client: f.client, Log: f.log,
 	}

@@ -131,7 +131,7 @@ func install(t *testing.T) *installation {
 	t.Cleanup(pool.Close)
 	in := &installation{
 		stack: stack, journal: filepath.Join(t.TempDir(), "journal"),
-		fleet: &fleet{t: t, ctx: ctx, dsn: stack.DatabaseURL, store: s, pool: pool, programs: turn.NewCache(s.Definition), log: slog.New(slog.DiscardHandler)},
+		fleet: &fleet{t: t, ctx: ctx, dsn: stack.DatabaseURL, store: s, pool: pool, programs: turn.NewCache(), log: slog.New(slog.DiscardHandler)},
 	}
 	in.receiver, err = webhooktest.NewReceiver(webhooktest.Options{
 		Secret: hookSecret, Journal: in.journal,

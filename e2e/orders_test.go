@@ -96,7 +96,7 @@ func newKeeper(t *testing.T) *keeper {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	f := &fleet{t: t, ctx: ctx, dsn: dsn, store: s, pool: pool, programs: turn.NewCache(s.Definition), log: slog.New(slog.DiscardHandler)}
+	f := &fleet{t: t, ctx: ctx, dsn: dsn, store: s, pool: pool, programs: turn.NewCache(), log: slog.New(slog.DiscardHandler)}
 	f.submit(orders, ordersFactor, time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC))
 	return &keeper{
 		fleet: f, taker: &turn.Taker{Store: s, Programs: f.programs, Via: []string{"webhook"}},
@@ -110,7 +110,7 @@ func newJudge(t testing.TB, s *store.Store, pool *pgxpool.Pool, programs turn.Pr
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := programs.Program(t.Context(), view.Versions[0].Digest)
+	p, err := programs.Program(t.Context(), s, view.Versions[0].Digest)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -297,7 +297,7 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	for _, c := range running {
-		program, err := r.Taker.Programs.Program(ctx, c.Digest)
+		program, err := r.Taker.Programs.Program(ctx, r.Store, c.Digest)
 		if err != nil || len(program.StartsBySegment()) == 0 {
 			continue // one that cannot be loaded is told of by whoever routes an event
 		}

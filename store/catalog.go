@@ -98,7 +98,21 @@ func (s *Store) readCatalog(ctx context.Context) (*Catalog, error) {
 // Definition reads a campaign version by its digest. It never changes, so callers may
 // keep it for ever.
 func (s *Store) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
-	raw, err := s.queries.DefinitionByDigest(ctx, digest)
+	return definition(ctx, s.queries, digest)
+}
+
+// Definition is Store.Definition on this transaction's connection.
+func (t *TurnTx) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
+	return definition(ctx, t.q, digest)
+}
+
+// Definition is Store.Definition on this transaction's connection.
+func (t *EntryTx) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
+	return definition(ctx, t.q, digest)
+}
+
+func definition(ctx context.Context, q *db.Queries, digest string) (*campaign.Definition, error) {
+	raw, err := q.DefinitionByDigest(ctx, digest)
 	if err != nil {
 		return nil, found(err, "campaign version", digest)
 	}

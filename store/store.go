@@ -34,9 +34,13 @@ type Store struct {
 // Option changes how a Store is opened.
 type Option func(*pgxpool.Config)
 
-// WithMaxConns sets the size of the pool.
+// minMaxConns is the smallest pool: a router keeps one connection to listen and one
+// for the batch that it delivers while each of those may need another.
+const minMaxConns = 4
+
+// WithMaxConns sets the size of the pool, at least 4.
 func WithMaxConns(n int) Option {
-	return func(c *pgxpool.Config) { c.MaxConns = int32(min(max(n, 1), 1_000)) }
+	return func(c *pgxpool.Config) { c.MaxConns = int32(min(n, 1_000)) }
 }
 
 // WithApplicationName is what pg_stat_activity shows; "banyan" unless told.
@@ -70,6 +74,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*Store, error) {
 	for _, opt := range opts {
 		opt(cfg)
 	}
+	cfg.MaxConns = max(cfg.MaxConns, minMaxConns)
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, translate(err, "open the database")

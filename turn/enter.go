@@ -20,7 +20,7 @@ type Entry struct {
 // ByEvent lets an event start the journeys that it starts, in every campaign that
 // takes entrants.
 func (t *Taker) ByEvent(ctx context.Context, tx *store.EntryTx, running []store.RunningCampaign, e *store.StoredEvent) error {
-	return t.each(ctx, running, func(c store.RunningCampaign, p *journey.Program) error {
+	return t.each(ctx, tx, running, func(c store.RunningCampaign, p *journey.Program) error {
 		for _, candidate := range p.StartsOn(e.Type) {
 			if _, err := t.enter(ctx, tx, c, p, candidate, e.On(c.Clock)); err != nil {
 				return err
@@ -33,7 +33,7 @@ func (t *Taker) ByEvent(ctx context.Context, tx *store.EntryTx, running []store.
 // BySegment lets a member enter the journeys whose segment she is in. With eventType
 // set it looks only where that event may have changed something.
 func (t *Taker) BySegment(ctx context.Context, tx *store.EntryTx, running []store.RunningCampaign, eventType string) error {
-	return t.each(ctx, running, func(c store.RunningCampaign, p *journey.Program) error {
+	return t.each(ctx, tx, running, func(c store.RunningCampaign, p *journey.Program) error {
 		for _, candidate := range p.StartsBySegment() {
 			if eventType != "" && !asks(p.EntryNeeds(candidate), eventType) {
 				continue
@@ -52,7 +52,7 @@ func (t *Taker) ByAPI(ctx context.Context, tx *store.EntryTx, c store.RunningCam
 	if !c.TakesEntrants() {
 		return Entry{Why: journey.NotRunning}, nil
 	}
-	p, err := t.Programs.Program(ctx, c.Digest)
+	p, err := t.Programs.Program(ctx, tx, c.Digest)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -81,9 +81,9 @@ func (e *BrokenError) Unwrap() error { return e.err }
 
 // each does something for every campaign that can be loaded; the others are in the
 // error, as BrokenErrors.
-func (t *Taker) each(ctx context.Context, running []store.RunningCampaign, do func(store.RunningCampaign, *journey.Program) error) (broken error) {
+func (t *Taker) each(ctx context.Context, tx Definitions, running []store.RunningCampaign, do func(store.RunningCampaign, *journey.Program) error) (broken error) {
 	for _, c := range running {
-		p, err := t.Programs.Program(ctx, c.Digest)
+		p, err := t.Programs.Program(ctx, tx, c.Digest)
 		if err != nil {
 			broken = errors.Join(broken, &BrokenError{Campaign: c.Name, err: err})
 			continue

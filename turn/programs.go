@@ -8,11 +8,18 @@ import (
 	"github.com/banyanhq/banyan/journey"
 )
 
+// Definitions finds the definition of a campaign version by its digest.
+type Definitions interface {
+	Definition(ctx context.Context, digest string) (*campaign.Definition, error)
+}
+
 // Cache compiles the programs of campaign versions once and keeps them by digest. A
 // version never changes, so nothing ever has to be thrown out for being old.
+//
+// Who is inside a transaction asks with that transaction's own connection: everybody
+// who wants the same program waits for the one that loads it, and were it to wait in
+// turn for a connection that those hold, none would ever come free.
 type Cache struct {
-	load func(ctx context.Context, digest string) (*campaign.Definition, error)
-
 	mu       sync.Mutex
 	programs map[string]*entry
 	order    []string
@@ -27,13 +34,11 @@ type entry struct {
 // keepPrograms bounds the cache. A compiled campaign takes some hundred kilobytes.
 const keepPrograms = 256
 
-// NewCache makes a cache that loads definitions with load.
-func NewCache(load func(ctx context.Context, digest string) (*campaign.Definition, error)) *Cache {
-	return &Cache{load: load, programs: map[string]*entry{}}
-}
+// NewCache makes an empty cache.
+func NewCache() *Cache { return &Cache{programs: map[string]*entry{}} }
 
 // Program finds or compiles the program of a version. A failure is not kept.
-func (c *Cache) Program(ctx context.Context, digest string) (*journey.Program, error) {
+func (c *Cache) Program(ctx context.Context, from Definitions, digest string) (*journey.Program, error) {
 	c.mu.Lock()
 	e, ok := c.programs[digest]
 	if !ok {
@@ -46,7 +51,7 @@ func (c *Cache) Program(ctx context.Context, digest string) (*journey.Program, e
 	}
 	c.mu.Unlock()
 	e.once.Do(func() {
-		def, err := c.load(ctx, digest)
+		def, err := from.Definition(ctx, digest)
 		if err == nil {
 			e.program, err = journey.Compile(def)
 		}

@@ -14,9 +14,10 @@ import (
 	"github.com/banyanhq/banyan/store"
 )
 
-// Programs finds the compiled program of a campaign version by its digest.
+// Programs finds the compiled program of a campaign version by its digest; from loads
+// its definition where that has not been done yet.
 type Programs interface {
-	Program(ctx context.Context, digest string) (*journey.Program, error)
+	Program(ctx context.Context, from Definitions, digest string) (*journey.Program, error)
 }
 
 // Store opens the transaction of a turn.
@@ -120,7 +121,7 @@ func (t *Taker) After(ctx context.Context, row int64) error {
 // that nothing had happened and nothing was due.
 func (t *Taker) run(ctx context.Context, tx *store.TurnTx, turn int) (d campaign.Decision, more, idle bool, err error) {
 	j := tx.Journey()
-	program, err := t.Programs.Program(ctx, j.Digest)
+	program, err := t.Programs.Program(ctx, tx, j.Digest)
 	if err != nil {
 		return d, false, false, err
 	}

@@ -40,7 +40,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.GiveUp == 0 {
 		cfg.GiveUp = activities.DefaultGiveUp
 	}
-	cache := turn.NewCache(cfg.Store.Definition)
+	cache := turn.NewCache()
 	taker := &turn.Taker{Store: cfg.Store, Programs: cache, Via: []string{cfg.Default}}
 	acts := &activities.Activities{
 		Turns: taker, Sweeps: &turn.Sweeper{Taker: taker, Store: cfg.Store}, Messages: cfg.Store,

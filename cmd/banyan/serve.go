@@ -49,7 +49,7 @@ func serveOn(ctx context.Context, s *settings, listener net.Listener) error {
 	}
 	router := &starter.Router{
 		Store: parts.store, Client: parts.temporal, Log: s.Log,
-		Taker: &turn.Taker{Store: parts.store, Programs: turn.NewCache(parts.store.Definition), Via: []string{parts.channel}},
+		Taker: &turn.Taker{Store: parts.store, Programs: turn.NewCache(), Via: []string{parts.channel}},
 	}
 	server, err := starter.NewServer(starter.Config{
 		Store: parts.store, Entrances: router, Temporal: parts.temporal, Log: s.Log, Version: version,
