@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/banyanhq/banyan/campaign"
@@ -18,6 +19,9 @@ import (
 // Turns takes a turn of a journey, exactly once for each number.
 type Turns interface {
 	Advance(ctx context.Context, journey int64, turn int) (campaign.TurnResult, error)
+	// AdvanceSlice turns the members of a slice that are due, page by page; beat is called
+	// after each page.
+	AdvanceSlice(ctx context.Context, in campaign.SliceInput, beat func()) (campaign.SliceResult, error)
 }
 
 // Sweeps looks at one page of members for those whom a segment lets in.
@@ -27,10 +31,11 @@ type Sweeps interface {
 
 // Messages keeps claimed messages and how they ended.
 type Messages interface {
-	Outgoing(ctx context.Context, key string) (campaign.Outgoing, error)
-	Trying(ctx context.Context, key, channel string) error
-	NotDone(ctx context.Context, key, reason string) error
-	Settle(ctx context.Context, o *campaign.Outgoing, end campaign.Settlement) error
+	Outgoing(ctx context.Context, keys ...string) ([]campaign.Outgoing, error)
+	OutgoingInSlice(ctx context.Context, slice int, channel string, most int) ([]campaign.Outgoing, error)
+	NextInSlice(ctx context.Context, slice int, channel string) (time.Duration, error)
+	Trying(ctx context.Context, channel string, keys ...string) error
+	Record(ctx context.Context, attempts ...campaign.Attempt) error
 }
 
 // Activities holds what the activities need.
@@ -54,6 +59,15 @@ func (a *Activities) Advance(ctx context.Context, journey int64, turn int) (camp
 	result, err := a.Turns.Advance(ctx, journey, turn)
 	if err != nil {
 		return result, a.failed(ctx, campaign.ActivityAdvance, err, slog.Int64("journey", journey), slog.Int("turn", turn))
+	}
+	return result, nil
+}
+
+// AdvanceSlice turns the members of a slice that are due.
+func (a *Activities) AdvanceSlice(ctx context.Context, in campaign.SliceInput) (campaign.SliceResult, error) {
+	result, err := a.Turns.AdvanceSlice(ctx, in, func() { activity.RecordHeartbeat(ctx) })
+	if err != nil {
+		return result, a.failed(ctx, campaign.ActivityAdvanceSlice, err, slog.Int("slice", in.Slice))
 	}
 	return result, nil
 }

@@ -3,8 +3,10 @@ package activities_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,29 +25,51 @@ type desk struct {
 	out       campaign.Outgoing
 	tried     []string
 	notDone   []string
-	settled   []campaign.Settlement
+	settled   []campaign.Attempt
+	doubted   []campaign.Attempt
+	recorded  []campaign.Attempt
+	page      []campaign.Outgoing // of a slice
+	next      time.Duration
+	mu        sync.Mutex
 	fails     error // what the channel answers
 	delivered []channels.Message
 	safe      bool // the provider takes our key
 	broken    error
 }
 
-func (d *desk) Outgoing(context.Context, string) (campaign.Outgoing, error) { return d.out, d.broken }
+func (d *desk) Outgoing(context.Context, ...string) ([]campaign.Outgoing, error) {
+	return []campaign.Outgoing{d.out}, d.broken
+}
 
-func (d *desk) Trying(_ context.Context, _, channel string) error {
-	d.tried = append(d.tried, channel)
+func (d *desk) OutgoingInSlice(_ context.Context, _ int, _ string, most int) ([]campaign.Outgoing, error) {
+	list := d.page[:min(most, len(d.page))]
+	d.page = d.page[len(list):]
+	return list, d.broken
+}
+
+func (d *desk) NextInSlice(context.Context, int, string) (time.Duration, error) { return d.next, nil }
+
+func (d *desk) Trying(_ context.Context, channel string, keys ...string) error {
+	for range keys {
+		d.tried = append(d.tried, channel)
+	}
 	d.out.InDoubt = true
 	return nil
 }
 
-func (d *desk) NotDone(_ context.Context, _, reason string) error {
-	d.notDone = append(d.notDone, reason)
-	d.out.InDoubt = false
-	return nil
-}
-
-func (d *desk) Settle(_ context.Context, _ *campaign.Outgoing, end campaign.Settlement) error {
-	d.settled = append(d.settled, end)
+func (d *desk) Record(_ context.Context, attempts ...campaign.Attempt) error {
+	for _, a := range attempts {
+		switch {
+		case a.State != "":
+			d.settled = append(d.settled, a)
+		case a.NotDone:
+			d.notDone = append(d.notDone, a.Reason)
+			d.out.InDoubt = false
+		default:
+			d.doubted = append(d.doubted, a)
+		}
+		d.recorded = append(d.recorded, a)
+	}
 	return nil
 }
 
@@ -58,6 +82,8 @@ func (l line) Name() string     { return l.name }
 func (l line) Idempotent() bool { return l.safe }
 
 func (l line) Deliver(_ context.Context, m channels.Message) (channels.Receipt, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.delivered = append(l.delivered, m)
 	return channels.Receipt{ProviderID: "p-1"}, l.fails
 }
@@ -120,7 +146,7 @@ func TestSend(t *testing.T) {
 			change: func(d *desk) { d.fails = channels.TryAgain("http_429", time.Minute, nil) }, retry: true, calls: 1, notDone: 1,
 		},
 		"busy for too long": {
-			change: func(d *desk) { d.fails = channels.TryAgain("http_500", 0, nil) }, giveUp: 1,
+			change: func(d *desk) { d.fails, d.out.Trying = channels.TryAgain("http_500", 0, nil), time.Minute }, giveUp: time.Second,
 			want: campaign.SendResult{Outcome: "failed"}, calls: 1, settled: "failed",
 		},
 		"answer lost, the provider takes our key": {
@@ -131,7 +157,9 @@ func TestSend(t *testing.T) {
 			want:   campaign.SendResult{Outcome: "unknown"}, calls: 1, settled: "unknown",
 		},
 		"answer lost for too long": {
-			change: func(d *desk) { d.fails, d.safe = channels.Unknown("timeout", nil), true }, giveUp: 1,
+			change: func(d *desk) {
+				d.fails, d.safe, d.out.Trying = channels.Unknown("timeout", nil), true, time.Minute
+			}, giveUp: time.Second,
 			want: campaign.SendResult{Outcome: "unknown"}, calls: 1, settled: "unknown",
 		},
 		"in doubt after a crash, not safe to repeat": {
@@ -145,6 +173,12 @@ func TestSend(t *testing.T) {
 		"in doubt, then busy: the doubt stays": {
 			change: func(d *desk) { d.out.InDoubt, d.safe, d.fails = true, true, channels.TryAgain("http_500", 0, nil) },
 			retry:  true, calls: 1,
+		},
+		"in doubt, and its deadline passes on the way": {
+			change: func(d *desk) {
+				d.out.InDoubt, d.safe, d.fails = true, true, channels.Refuse(channels.ReasonDeadline, nil)
+			},
+			want: campaign.SendResult{Outcome: "unknown"}, calls: 1, settled: "unknown",
 		},
 		"in doubt, past its deadline": {
 			change: func(d *desk) { d.out.InDoubt, d.safe, d.out.Deadline = true, true, d.out.Now.Add(-1) },
@@ -193,5 +227,76 @@ func TestErrorsHoldNoText(t *testing.T) {
 	var app *temporal.ApplicationError
 	if !errors.As(err, &app) || !app.NonRetryable() || app.Type() != "not_found" || strings.Contains(err.Error(), "王小明") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A slice's messages go out in pages. One that fails is tried again later, by itself.
+func TestSendSlice(t *testing.T) {
+	t.Parallel()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+	run := func(d *desk) (campaign.SendSliceResult, error) {
+		env := suite.NewTestActivityEnvironment()
+		a := &activities.Activities{
+			Messages: d, Channels: channels.New(line{d, "one"}, line{d, "two"}), Log: slog.New(slog.DiscardHandler), GiveUp: time.Hour,
+		}
+		env.RegisterActivityWithOptions(a.SendSlice, activity.RegisterOptions{Name: campaign.ActivitySendSlice})
+		value, err := env.ExecuteActivity(campaign.ActivitySendSlice, campaign.SliceInput{Slice: 1, Via: "one"})
+		var result campaign.SendSliceResult
+		if err == nil {
+			err = value.Get(&result)
+		}
+		return result, err
+	}
+	many := func(n int, change func(i int, o *campaign.Outgoing)) *desk {
+		d := &desk{next: -1}
+		for i := range n {
+			o := message()
+			o.Key = fmt.Sprint("k-", i)
+			if change != nil {
+				change(i, &o)
+			}
+			d.page = append(d.page, o)
+		}
+		return d
+	}
+
+	d := many(450, nil)
+	if r, err := run(d); err != nil || r != (campaign.SendSliceResult{Sent: 450, Wait: -1}) || len(d.delivered) != 450 || len(d.settled) != 450 {
+		t.Errorf("%+v %v, %d delivered, %d settled", r, err, len(d.delivered), len(d.settled))
+	}
+	keys := map[string]bool{}
+	for _, m := range d.delivered {
+		keys[m.Key] = true
+	}
+	if len(keys) != 450 {
+		t.Errorf("%d keys delivered", len(keys))
+	}
+
+	d = many(3, func(i int, o *campaign.Outgoing) { o.Attempts = i * 4 })
+	d.fails, d.next = channels.TryAgain("http_500", 3*time.Second, nil), 3*time.Second
+	if r, err := run(d); err != nil || r != (campaign.SendSliceResult{Wait: 3 * time.Second}) || len(d.notDone) != 3 {
+		t.Errorf("%+v %v, not done %v", r, err, d.notDone)
+	}
+	for i, want := range []time.Duration{3 * time.Second, 16 * time.Second, 256 * time.Second} {
+		if got := d.recorded[i].Again; got != want {
+			t.Errorf("attempt %d is followed by another after %s, want %s", i*4+1, got, want)
+		}
+	}
+
+	d = many(2, func(i int, o *campaign.Outgoing) { o.InDoubt = i == 0 })
+	if _, err := run(d); err != nil || len(d.delivered) != 1 || len(d.tried) != 1 || d.recorded[0].State != campaign.SendUnknown || d.recorded[1].State != campaign.SendSent {
+		t.Errorf("%v: %d delivered, %d tried, recorded %+v; want the one in doubt left alone", err, len(d.delivered), len(d.tried), d.recorded)
+	}
+
+	d = many(2, func(_ int, o *campaign.Outgoing) { o.Paused = true })
+	if r, err := run(d); err != nil || r.Wait != -1 || len(d.delivered) != 0 || len(d.recorded) != 0 {
+		t.Errorf("paused: %+v %v, %d delivered", r, err, len(d.delivered))
+	}
+
+	d = many(1, nil)
+	d.fails = channels.Refuse("gone", nil)
+	if _, err := run(d); err != nil || d.recorded[0].Next != "two" || d.recorded[0].State != "" {
+		t.Errorf("%v %+v, want the next channel", err, d.recorded)
 	}
 }

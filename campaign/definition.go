@@ -207,6 +207,15 @@ const (
 	GoalContinues OnGoal = "continue"
 )
 
+// Drive says who turns the members of a journey. It changes nothing of what happens.
+type Drive string
+
+// Drives.
+const (
+	DriveMembers Drive = "members" // one workflow for each member's entry
+	DriveSlices  Drive = "slices"  // a few workflows turn many members each
+)
+
 // Journey is a member's way through steps.
 type Journey struct {
 	Name    string   `json:"name"`
@@ -216,6 +225,7 @@ type Journey struct {
 	OnGoal  OnGoal   `json:"on_goal"`
 	Exit    *Trigger `json:"exit,omitempty"`
 	Holdout int      `json:"holdout,omitempty"` // basis points: 500 is 5 %
+	Drive   Drive    `json:"drive,omitempty"`   // empty: DriveMembers
 	Steps   Steps    `json:"steps"`
 }
 

@@ -3,6 +3,7 @@ package campaign
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/binary"
 	"encoding/hex"
 	"net/url"
 	"strconv"
@@ -14,10 +15,13 @@ import (
 const (
 	WorkflowJourney  = "Journey"
 	WorkflowCampaign = "Campaign"
+	WorkflowSlice    = "Slice"
 
-	ActivityAdvance = "Advance"
-	ActivitySend    = "Send"
-	ActivitySweep   = "Sweep"
+	ActivityAdvance      = "Advance"
+	ActivitySend         = "Send"
+	ActivitySweep        = "Sweep"
+	ActivityAdvanceSlice = "AdvanceSlice"
+	ActivitySendSlice    = "SendSlice"
 
 	// SignalPoke says "look again" and carries nothing else.
 	SignalPoke = "poke"
@@ -71,6 +75,23 @@ func (id JourneyID) WorkflowID() string {
 		return full
 	}
 	return build(hashed(id.Member))
+}
+
+// Slices is into how many slices the members of a journey with DriveSlices are cut: as
+// many pages of them can be turned at once. Two for each core of a usual database
+// machine keep it busy; more would only wait for each other.
+const Slices = 8
+
+// SliceOf says in which slice a member is, for ever: by the first bytes of the hash of
+// her id.
+func SliceOf(member string) int {
+	sum := sha256.Sum256([]byte("slice\x00" + member))
+	return int(binary.BigEndian.Uint32(sum[:4]) % Slices)
+}
+
+// SliceWorkflowID is the id of the workflow that turns a slice's members.
+func SliceWorkflowID(campaign, journey string, slice int) string {
+	return "slice/" + campaign + "/" + journey + "/" + strconv.Itoa(slice)
 }
 
 // SweepWorkflowID is the id of the workflow that lives as long as a campaign.

@@ -226,6 +226,44 @@ type SendResult struct {
 	Next    string      `json:"n,omitempty"`
 }
 
+// SliceInput is the input of a slice's workflow and of its activities.
+type SliceInput struct {
+	Slice int    `json:"s"`           // its row
+	Via   string `json:"v,omitempty"` // of SendSlice: the channel
+	// Count asks AdvanceSlice how many members stand at each step, for the web UI.
+	Count bool `json:"c,omitempty"`
+	// Most is after how many rounds the run continues as new, as in TurnInput.
+	Most int `json:"n,omitempty"`
+}
+
+// SliceResult is what the workflow of a slice learns of some pages of turns.
+type SliceResult struct {
+	Turned int `json:"t,omitempty"`
+	// Wait is the real span until somebody falls due; 0: at once; negative: only a poke
+	// will do.
+	Wait time.Duration `json:"w"`
+	// Channels lists those for which messages wait.
+	Channels []string `json:"c,omitempty"`
+	// Steps counts the members under way by step, where that was asked.
+	Steps []StepCount `json:"p,omitempty"`
+	// Over is set when the campaign has ended and nobody is left.
+	Over bool `json:"o,omitempty"`
+}
+
+// StepCount is how many members stand at a step.
+type StepCount struct {
+	Step    string `json:"s"`
+	Members int64  `json:"m"`
+}
+
+// SendSliceResult is what the workflow of a slice learns of some pages of sends.
+type SendSliceResult struct {
+	Sent int `json:"t,omitempty"`
+	// Wait is the real span until the next message is to be tried; 0: at once; negative:
+	// there is none.
+	Wait time.Duration `json:"w"`
+}
+
 // SweepInput is the input of a campaign's workflow and of its sweep over the members:
 // who is in a segment that starts a journey, and has not entered.
 type SweepInput struct {
@@ -253,12 +291,15 @@ type Outgoing struct {
 	Kind         MessageKind
 	Bodies       []ChannelBody
 	State        string
-	Settled      bool      // sent, refused … already
-	InDoubt      bool      // an earlier attempt may have reached the provider
-	Paused       bool      // its campaign is paused
-	Ended        bool      // its campaign was ended at once
-	At, Deadline time.Time // campaign time; Deadline may be zero
-	Now          time.Time // campaign time
+	Settled      bool          // sent, refused … already
+	InDoubt      bool          // an earlier attempt may have reached the provider
+	Attempts     int           // so far
+	Trying       time.Duration // since the first attempt, real
+	Via          string        // of a slice's message: the channel to try
+	Paused       bool          // its campaign is paused
+	Ended        bool          // its campaign was ended at once
+	At, Deadline time.Time     // campaign time; Deadline may be zero
+	Now          time.Time     // campaign time
 	Clock        Clock
 }
 
@@ -276,11 +317,19 @@ func (o *Outgoing) Body(channel string) (body, next string, ok bool) {
 	return "", "", false
 }
 
-// Settlement is how an attempt to send ended for good.
-type Settlement struct {
-	Key        string
-	Channel    string
+// Attempt is how one attempt to send ended.
+type Attempt struct {
+	Of      *Outgoing
+	Channel string
+	// State is how the message ended for good; empty: it is to be tried again.
 	State      SendOutcome
 	Reason     string
 	ProviderID string
+	// NotDone says of one that is to be tried again that this attempt did certainly not
+	// deliver it; otherwise it stays in doubt.
+	NotDone bool
+	// Next is the channel to try after this one has refused it.
+	Next string
+	// Again is the real span until it is to be tried again.
+	Again time.Duration
 }

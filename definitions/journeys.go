@@ -11,8 +11,8 @@ import (
 
 var journeyShape = shape{
 	what:  "a journey",
-	keys:  []string{"start", "entry", "goal", "on_goal", "exit", "holdout", "steps"},
-	later: []string{"drive", "migrate"},
+	keys:  []string{"start", "entry", "goal", "on_goal", "exit", "holdout", "drive", "steps"},
+	later: []string{"migrate"},
 }
 
 // journey is a journey while it is read.
@@ -62,6 +62,11 @@ func (c *checker) journey(j *journey, o object) {
 	}
 	if v, ok := o.get("holdout"); ok {
 		j.def.Holdout = c.holdout(v)
+	}
+	if v, ok := o.get("drive"); ok {
+		if drive, ok := oneOf(c, v, campaign.DriveMembers, campaign.DriveSlices); ok && drive != campaign.DriveMembers {
+			j.def.Drive = drive
+		}
 	}
 	steps, ok := o.get("steps")
 	switch {

@@ -81,9 +81,9 @@ func TestOneMessage(t *testing.T) {
 }
 
 // The same event, five times in parallel, changes things once; so does its order.
-func TestSameEventManyTimes(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
+func TestSameEventManyTimes(t *testing.T) { overDrives(t, testSameEventManyTimes) }
+
+func testSameEventManyTimes(t *testing.T, f *fleet) {
 	f.submit(read(t, "../definitions/fitness-trial.yaml"), 3600, time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC))
 	f.runRouter()
 	f.runRouter()
@@ -165,9 +165,9 @@ journeys:
 
 // Stock 50 and 500 orders at once: 50 taken. A budget of 1,000 points and 100 members
 // with 100 points each at once: 10 granted, 90 refused and recorded.
-func TestStockAndBudgetAreExact(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
+func TestStockAndBudgetAreExact(t *testing.T) { overDrives(t, testStockAndBudgetAreExact) }
+
+func testStockAndBudgetAreExact(t *testing.T, f *fleet) {
 	f.submit(shop, 1, time.Time{})
 	f.runRouter()
 	f.runRouter()
@@ -265,9 +265,9 @@ journeys:
 
 // A definition that changes does not change under a member's feet; a pause holds sends
 // and grants while time goes on; a drained campaign lets everybody finish.
-func TestVersionsPauseAndEnd(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
+func TestVersionsPauseAndEnd(t *testing.T) { overDrives(t, testVersionsPauseAndEnd) }
+
+func testVersionsPauseAndEnd(t *testing.T, f *fleet) {
 	name := f.submit(fmt.Sprintf(patient, "one", "第一版", "old"), 1, time.Time{})
 	f.runRouter()
 	f.runWorker()
@@ -298,11 +298,13 @@ func TestVersionsPauseAndEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.events(attended("l-2", "m-2", time.Now()))
-	workflow := f.text(`select workflow_id from journeys where member = 'm-2'`)
-	f.until("the poke has been taken", func() bool {
-		return f.count(`select count(*) from intents`) == 0 && f.history(workflow)[enums.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED.String()] == 1 &&
-			f.history(workflow)[enums.EVENT_TYPE_MARKER_RECORDED.String()] >= 2
-	})
+	workflow := f.driver("m-2")
+	rounds := func() (n int) {
+		h := f.history(workflow)
+		return h[enums.EVENT_TYPE_MARKER_RECORDED.String()] + h[enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED.String()]
+	}
+	before := rounds()
+	f.until("the poke has been taken", func() bool { return f.count(`select count(*) from intents`) == 0 && rounds() > before })
 	if sent, granted := len(f.receiver.Delivered()), f.count(`select count(*) from grants`); sent != 2 || granted != 2 {
 		t.Errorf("while paused: %d messages and %d grants, want 2 and 2 from before", sent, granted)
 	}
@@ -342,9 +344,9 @@ func TestVersionsPauseAndEnd(t *testing.T) {
 }
 
 // A campaign that is ended at once ends its journeys and withdraws their offers.
-func TestEndNow(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
+func TestEndNow(t *testing.T) { overDrives(t, testEndNow) }
+
+func testEndNow(t *testing.T, f *fleet) {
 	f.submit(shop, 1, time.Time{})
 	f.runRouter()
 	f.runWorker()
@@ -372,8 +374,10 @@ func (f *fleet) allSettled() {
 // While Temporal is not asked and no worker runs, events are kept; when they are back
 // everything is caught up with.
 func TestNothingIsLostWhileNobodyWorks(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
+	overDrives(t, testNothingIsLostWhileNobodyWorks)
+}
+
+func testNothingIsLostWhileNobodyWorks(t *testing.T, f *fleet) {
 	f.submit(hello, 1, time.Time{})
 	now := time.Now()
 	for i := range 20 {

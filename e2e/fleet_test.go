@@ -53,6 +53,7 @@ type fleet struct {
 	programs  *turn.Cache
 	router    *starter.Router
 	log       *slog.Logger
+	drive     campaign.Drive // DriveMembers unless set
 }
 
 func newFleet(t testing.TB) *fleet {
@@ -145,6 +146,7 @@ func (f *fleet) submit(source string, factor int64, from time.Time) string {
 
 func (f *fleet) version(source string) string {
 	f.t.Helper()
+	source = driven(source, f.drive)
 	def, problems := definitions.Check("campaign.yaml", []byte(source))
 	if def == nil {
 		f.t.Fatalf("the campaign does not check:\n%s", problems.Text(false))

@@ -71,9 +71,9 @@ var lockCases = map[string]lockCase{
 }
 
 // The 48-hour lock on a real Temporal, PostgreSQL and HTTP API.
-func TestLockOf48Hours(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
+func TestLockOf48Hours(t *testing.T) { overDrives(t, testLockOf48Hours) }
+
+func testLockOf48Hours(t *testing.T, f *fleet) {
 	f.submit(lockSource, lockFactor, time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC))
 	f.runRouter()
 	f.runWorker()
@@ -262,9 +262,9 @@ func (f *fleet) judgeLock(t *testing.T, member string, c lockCase) {
 
 // A worker that is down when the lock ends catches up: the price changes without it,
 // who paid in time has the offer, and the other's lapses once.
-func TestWorkerDownAtExpiry(t *testing.T) {
-	t.Parallel()
-	f := newFleet(t)
+func TestWorkerDownAtExpiry(t *testing.T) { overDrives(t, testWorkerDownAtExpiry) }
+
+func testWorkerDownAtExpiry(t *testing.T, f *fleet) {
 	f.submit(lockSource, 2*lockFactor, time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC))
 	f.runRouter()
 	quotes := f.serveAPI(store.ScopeMembersRead)

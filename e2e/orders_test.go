@@ -79,7 +79,7 @@ type keeper struct {
 	judge *judge
 }
 
-func newKeeper(t *testing.T) *keeper {
+func newKeeper(t *testing.T, drive campaign.Drive) *keeper {
 	t.Helper()
 	dsn := devtest.Database(t)
 	ctx := t.Context()
@@ -96,7 +96,7 @@ func newKeeper(t *testing.T) *keeper {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	f := &fleet{t: t, ctx: ctx, dsn: dsn, store: s, pool: pool, programs: turn.NewCache(), log: slog.New(slog.DiscardHandler)}
+	f := &fleet{t: t, ctx: ctx, dsn: dsn, store: s, pool: pool, programs: turn.NewCache(), log: slog.New(slog.DiscardHandler), drive: drive}
 	f.submit(orders, ordersFactor, time.Date(2026, 12, 1, 1, 0, 0, 0, time.UTC))
 	return &keeper{
 		fleet: f, taker: &turn.Taker{Store: s, Programs: f.programs, Via: []string{"webhook"}},
@@ -142,10 +142,34 @@ func (k *keeper) enter(member, event string) (row int64) {
 	return row
 }
 
+// advance takes a turn of a journey, by itself or with all of its slice who are due.
+func (k *keeper) advance(row int64, number int) (r campaign.TurnResult, err error) {
+	if !k.sliced() {
+		return k.taker.Advance(k.ctx, row, number)
+	}
+	// As the router does when an event has come.
+	if _, err := k.pool.Exec(k.ctx, `with m as (select id from members where id = (select member from journeys where id = $1) for update)
+		update journeys j set due_at = clock_timestamp() from m where j.id = $1 and j.member = m.id`, row); err != nil {
+		return r, err
+	}
+	var slice int
+	if err := k.pool.QueryRow(k.ctx, `select slice from journeys where id = $1`, row).Scan(&slice); err != nil {
+		return r, err
+	}
+	if _, err := k.taker.AdvanceSlice(k.ctx, campaign.SliceInput{Slice: slice}, func() {}); err != nil {
+		return r, err
+	}
+	var wait float64
+	err = k.pool.QueryRow(k.ctx, `select turn, outcome, step_name, coalesce(extract(epoch from due_at - clock_timestamp()), -1)::float8 from journeys where id = $1`, row).
+		Scan(&r.Turn, &r.Outcome, &r.Step, &wait)
+	r.Wait = time.Duration(wait * float64(time.Second))
+	return r, err
+}
+
 // finish turns a journey until it is over, and once more for what came after.
 func (k *keeper) finish(row int64) {
 	for taken := 0; ; {
-		r, err := k.taker.Advance(k.ctx, row, taken+1)
+		r, err := k.advance(row, taken+1)
 		if err != nil {
 			k.t.Error(err)
 			return
@@ -154,11 +178,17 @@ func (k *keeper) finish(row int64) {
 		if r.Outcome != "" {
 			break
 		}
-		if r.Wait < 0 {
+		if r.Wait < 0 && !k.sliced() { // others may have turned her between
 			k.t.Errorf("journey %d would wait for ever: %+v", row, r)
 			return
 		}
 		rest(k.ctx, r.Wait)
+	}
+	if k.sliced() {
+		if _, err := k.advance(row, 0); err != nil {
+			k.t.Error(err)
+		}
+		return
 	}
 	if err := k.taker.After(k.ctx, row); err != nil {
 		k.t.Error(err)
@@ -181,9 +211,24 @@ func refunded(id, member, order string, at time.Time) campaign.Event {
 // Events, timers and turns race with each other, and one turn with itself, while
 // effects run and waits begin. What PostgreSQL holds in the end is what the core alone
 // makes of the same events.
-func TestRacesEndAsTheCoreAloneSays(t *testing.T) {
+func TestRacesEndAsTheCoreAloneSays(t *testing.T) { overKeepers(t, testRacesEndAsTheCoreAloneSays) }
+
+// overKeepers runs a test over both drives.
+func overKeepers(t *testing.T, test func(*testing.T, *keeper)) {
 	t.Parallel()
-	k := newKeeper(t)
+	for _, drive := range drives {
+		t.Run(string(drive), func(t *testing.T) {
+			t.Parallel()
+			k := newKeeper(t, drive)
+			test(t, k)
+			if n := k.count(`select count(*) from journeys where (slice is not null) <> $1`, k.sliced()); n != 0 {
+				t.Errorf("%d journeys are not driven by %s", n, drive)
+			}
+		})
+	}
+}
+
+func testRacesEndAsTheCoreAloneSays(t *testing.T, k *keeper) {
 	const atOnce = 8
 	members := 120
 	if testing.Short() {
@@ -222,7 +267,7 @@ func (k *keeper) sound() {
 	}
 	for _, sql := range []string{
 		`select count(*) from (select 1 from grants group by key having count(*) > 1) d`,
-		`select count(*) from journeys j where turn <> (select count(*) from turns where journey = j.id)`,
+		`select count(*) from journeys j where slice is null and turn <> (select count(*) from turns where journey = j.id)`,
 		`select count(*) from offers where state = 'open'`,
 	} {
 		if n := k.count(sql); n != 0 {
@@ -278,7 +323,7 @@ func (k *keeper) race(member string, chance *rand.Rand) {
 		all.Go(func() {
 			chance := rand.New(rand.NewPCG(seeds[2+i], 2))
 			for taken := 0; k.ctx.Err() == nil; {
-				r, err := k.taker.Advance(k.ctx, row, taken+1)
+				r, err := k.advance(row, taken+1)
 				if err != nil {
 					k.t.Error(err)
 					return

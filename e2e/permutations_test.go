@@ -40,8 +40,10 @@ var pairs = map[string]func(member string, at time.Time) (a, b campaign.Event){
 // In every order of two events, the end of a wait and two turns, the journey ends as
 // the core alone says, and an event that was stored in time is not missed.
 func TestEveryOrderOfEventsTimerAndTurns(t *testing.T) {
-	t.Parallel()
-	k := newKeeper(t)
+	overKeepers(t, testEveryOrderOfEventsTimerAndTurns)
+}
+
+func testEveryOrderOfEventsTimerAndTurns(t *testing.T, k *keeper) {
 	all := orderings([]string{thingA, thingB, thingTimer, thingTurn, thingTurn})
 	if len(all) != 60 {
 		t.Fatalf("%d orders, want 5!/2!", len(all))
@@ -113,7 +115,7 @@ func (k *keeper) inOrder(member string, order []string, pair func(string, time.T
 			case thingB:
 				k.tell(b)
 			case thingTurn:
-				r, err := k.taker.Advance(k.ctx, row, turns+1)
+				r, err := k.advance(row, turns+1)
 				if err != nil {
 					k.t.Error(err)
 					return ""

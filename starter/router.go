@@ -207,7 +207,7 @@ func (r *Router) deliver(ctx context.Context) (int, error) {
 			crew.Go(func() {
 				for d := range work {
 					if err := r.bring(ctx, d); err != nil {
-						r.Log.WarnContext(ctx, "start or poke not delivered, to be tried again", "kind", d.Kind, "journey", d.Row, "error", err)
+						r.Log.WarnContext(ctx, "start or poke not delivered, to be tried again", "kind", d.Kind, "journey", d.Row, "slice", d.Slice, "error", err)
 						mu.Lock()
 						again = append(again, d)
 						mu.Unlock()
@@ -228,6 +228,11 @@ func (r *Router) bring(ctx context.Context, d store.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
 	switch {
+	case d.Kind == store.IntentSlice:
+		// Its workflow ends with its campaign; who comes later wakes a new run.
+		_, err := r.Client.SignalWithStartWorkflow(ctx, d.Workflow, campaign.SignalPoke, nil, SliceOptions(d), campaign.WorkflowSlice,
+			campaign.SliceInput{Slice: d.Slice})
+		return err
 	case d.Done && d.Kind == store.IntentPoke:
 		if err := r.Taker.After(ctx, d.Row); err != nil {
 			return err
@@ -282,6 +287,21 @@ func StartOptions(d store.Delivery) client.StartWorkflowOptions {
 			keyword(campaign.AttributeJourney).ValueSet(d.ID.Journey),
 			keyword(campaign.AttributeMember).ValueSet(d.ID.Member),
 			keyword(campaign.AttributeVersion).ValueSet(strconv.Itoa(d.Version)),
+		),
+	}
+}
+
+// SliceOptions are how the workflow of a slice is started.
+func SliceOptions(d store.Delivery) client.StartWorkflowOptions {
+	keyword := temporal.NewSearchAttributeKeyKeyword
+	return client.StartWorkflowOptions{
+		ID:                    d.Workflow,
+		TaskQueue:             campaign.TaskQueueJourneys,
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         d.ID.Campaign + " · " + d.ID.Journey + " · a slice of its members",
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			keyword(campaign.AttributeCampaign).ValueSet(d.ID.Campaign),
+			keyword(campaign.AttributeJourney).ValueSet(d.ID.Journey),
 		),
 	}
 }

@@ -75,8 +75,7 @@ func (s *Store) Resume(ctx context.Context, name string) error {
 		if err := q.SetCampaignState(ctx, string(StateRunning), name); err != nil {
 			return err
 		}
-		_, err := q.PokeCampaign(ctx, name)
-		return err
+		return pokeAll(ctx, q, name)
 	})
 }
 
@@ -101,9 +100,17 @@ func (s *Store) End(ctx context.Context, name string, drain bool) error {
 		if to == StateDraining && state != StatePaused {
 			return nil // nothing is held back: they finish by themselves
 		}
-		_, err = q.PokeCampaign(ctx, name)
-		return err
+		return pokeAll(ctx, q, name)
 	})
+}
+
+// pokeAll lets every journey of a campaign look again, with a workflow of its own or in
+// its slice.
+func pokeAll(ctx context.Context, q *db.Queries, name string) error {
+	if _, err := q.PokeCampaign(ctx, name); err != nil {
+		return err
+	}
+	return q.PokeSlices(ctx, name)
 }
 
 // EndDrained ends the draining campaigns whose last journey is over and names them.

@@ -102,8 +102,8 @@ func (s *Store) Definition(ctx context.Context, digest string) (*campaign.Defini
 }
 
 // Definition is Store.Definition on this transaction's connection.
-func (t *TurnTx) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
-	return definition(ctx, t.q, digest)
+func (p *PageTx) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
+	return definition(ctx, p.q, digest)
 }
 
 // Definition is Store.Definition on this transaction's connection.

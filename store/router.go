@@ -29,15 +29,19 @@ const (
 	IntentMember IntentKind = "member" // a member changed
 	IntentStart  IntentKind = "start"  // a journey's workflow is to be started
 	IntentPoke   IntentKind = "poke"   // a journey is to look again
+	IntentSlice  IntentKind = "slice"  // somebody of a slice is due
 )
 
 // RouteTx is the open transaction of a batch of event and member intents: the intents
 // are locked against other routers, their members against turns and further events.
 type RouteTx struct {
+	tx      pgx.Tx
 	q       *db.Queries
 	Intents []Intent
 	entries map[string]*EntryTx
-	pokes   []int64
+	pokes   []int64 // journeys with a workflow of their own
+	due     []int64 // journeys in slices
+	slices  map[int32]bool
 	later   []int64
 }
 
@@ -45,12 +49,12 @@ type RouteTx struct {
 // are done when do succeeds, and stay for the next try when it does not. It answers
 // how many there were.
 func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n int, err error) {
-	err = s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
+	err = s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
 		rows, err := q.IntentsToRoute(ctx, int32(most))
 		if n = len(rows); err != nil || n == 0 {
 			return err
 		}
-		t := &RouteTx{q: q}
+		t := &RouteTx{tx: tx, q: q, slices: map[int32]bool{}}
 		if err := t.load(ctx, rows); err != nil {
 			return err
 		}
@@ -58,6 +62,9 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 			return err
 		}
 		if err := q.AddIntents(ctx, string(IntentPoke), notNull(t.pokes)); err != nil {
+			return err
+		}
+		if err := t.wakeSlices(ctx); err != nil {
 			return err
 		}
 		ids := make([]int64, len(rows))
@@ -72,6 +79,21 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 		return q.DropIntents(ctx, minus(ids, t.later))
 	})
 	return n, translate(err, "route events")
+}
+
+// wakeSlices makes those due who are turned by slices, and leaves one intent for each slice.
+func (t *RouteTx) wakeSlices(ctx context.Context) error {
+	if len(t.due) == 0 {
+		return nil
+	}
+	if err := t.q.DueNow(ctx, t.due); err != nil {
+		return err
+	}
+	var slices []int32
+	for id := range t.slices {
+		slices = append(slices, id)
+	}
+	return t.q.AddSliceIntents(ctx, slices)
 }
 
 // routeLater is when an intent is looked at again that could be done in part only.
@@ -105,7 +127,7 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 		if err != nil {
 			return err
 		}
-		t.entries[m.ID] = &EntryTx{q: t.q, member: m, last: row.EventSeq}
+		t.entries[m.ID] = &EntryTx{tx: t.tx, q: t.q, member: m, last: row.EventSeq}
 	}
 	found, err := t.q.EventsByID(ctx, notNull(events))
 	if err != nil {
@@ -146,7 +168,11 @@ func (t *RouteTx) Poke(ctx context.Context, e *StoredEvent, clocks map[string]Ru
 				continue
 			}
 		}
-		t.pokes = append(t.pokes, r.ID)
+		if r.Slice == nil {
+			t.pokes = append(t.pokes, r.ID)
+			continue
+		}
+		t.due, t.slices[*r.Slice] = append(t.due, r.ID), true
 	}
 	return nil
 }
@@ -161,6 +187,7 @@ type Delivery struct {
 	Version  int
 	Turn     int // the last one taken
 	Done     bool
+	Slice    int // kind slice
 }
 
 // Deliver takes up to most starts and pokes, several pokes of a journey as one, and
@@ -194,47 +221,72 @@ func (s *Store) Deliver(ctx context.Context, most int, do func([]Delivery) (agai
 }
 
 func deliveriesOf(ctx context.Context, q *db.Queries, rows []db.Intent) (deliveries []Delivery, ids []int64, err error) {
-	journeys := make([]int64, 0, len(rows))
+	var (
+		journeys []int64
+		slices   []int32
+	)
 	for _, r := range rows {
 		ids = append(ids, r.ID)
 		if r.Journey != nil {
 			journeys = append(journeys, *r.Journey)
 		}
+		if r.Slice != nil {
+			slices = append(slices, *r.Slice)
+		}
 	}
-	work, err := q.IntentWork(ctx, journeys)
-	if err != nil {
-		return nil, nil, err
+	known := map[one]Delivery{}
+	if len(journeys) > 0 {
+		work, err := q.IntentWork(ctx, journeys)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, w := range work {
+			known[one{w.ID, ""}] = Delivery{
+				Row: w.ID, Workflow: w.WorkflowID, Version: int(w.Version), Turn: int(w.Turn), Done: w.Status == "done",
+				ID: campaign.JourneyID{Campaign: w.Campaign, Journey: w.Journey, Member: w.Member},
+			}
+		}
 	}
-	known := make(map[int64]db.IntentWorkRow, len(work))
-	for _, w := range work {
-		known[w.ID] = w
-	}
-	type one struct {
-		journey int64
-		kind    string
+	if len(slices) > 0 {
+		work, err := q.SliceWork(ctx, slices)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, w := range work {
+			known[one{int64(w.ID), IntentSlice}] = Delivery{
+				Slice: int(w.ID), Workflow: w.WorkflowID, ID: campaign.JourneyID{Campaign: w.Campaign, Journey: w.Journey},
+			}
+		}
 	}
 	place := map[one]int{}
 	for _, r := range rows {
-		if r.Journey == nil {
-			continue
+		kind, of := IntentKind(r.Kind), one{}
+		switch {
+		case r.Slice != nil:
+			of = one{int64(*r.Slice), IntentSlice}
+		case r.Journey != nil:
+			of = one{*r.Journey, ""}
 		}
-		w, ok := known[*r.Journey]
+		d, ok := known[of]
 		if !ok {
 			continue
 		}
-		key := one{*r.Journey, r.Kind}
-		if i, ok := place[key]; ok {
+		of.kind = kind
+		if i, ok := place[of]; ok {
 			deliveries[i].Intents = append(deliveries[i].Intents, r.ID)
 			continue
 		}
-		place[key] = len(deliveries)
-		deliveries = append(deliveries, Delivery{
-			Intents: []int64{r.ID}, Kind: IntentKind(r.Kind), Row: w.ID, Workflow: w.WorkflowID, Version: int(w.Version),
-			ID:   campaign.JourneyID{Campaign: w.Campaign, Journey: w.Journey, Member: w.Member},
-			Turn: int(w.Turn), Done: w.Status == "done",
-		})
+		place[of] = len(deliveries)
+		d.Kind, d.Intents = kind, []int64{r.ID}
+		deliveries = append(deliveries, d)
 	}
 	return deliveries, ids, nil
+}
+
+// one is what several intents may be about.
+type one struct {
+	id   int64
+	kind IntentKind
 }
 
 // Postpone puts an intent off.

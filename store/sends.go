@@ -8,65 +8,166 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/banyanhq/banyan/campaign"
-	"github.com/banyanhq/banyan/store/db"
 )
 
-// Outgoing reads a claimed message.
-func (s *Store) Outgoing(ctx context.Context, key string) (campaign.Outgoing, error) {
-	m, err := s.queries.MessageToSend(ctx, key)
+const outgoingSQL = `
+select m.key, m.campaign, j.journey, m.journey, m.version, m.member, m.step, m.name, m.kind, m.bodies, m.state, m.attempts,
+       coalesce(extract(epoch from clock_timestamp() - m.first_try), 0)::double precision, m.via, m.at, m.deadline,
+       c.state, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp(), coalesce(v.timezone, '')
+  from messages m join journeys j on j.id = m.journey join campaigns c on c.name = m.campaign
+  join campaign_versions v on v.campaign = m.campaign and v.version = m.version`
+
+const (
+	outgoingByKeySQL   = outgoingSQL + ` where m.key = any($1::text[])`
+	outgoingInSliceSQL = outgoingSQL + ` where m.slice = $1 and m.via = $2 and m.due_at <= clock_timestamp()
+ order by m.due_at, m.key limit $3`
+)
+
+// Outgoing reads claimed messages. One that does not exist is an error.
+func (s *Store) Outgoing(ctx context.Context, keys ...string) ([]campaign.Outgoing, error) {
+	out, err := s.outgoing(ctx, outgoingByKeySQL, keys)
+	if err == nil && len(out) != len(keys) {
+		return nil, campaign.Errorf(campaign.CodeNotFound, "%d of %d messages do not exist", len(keys)-len(out), len(keys))
+	}
+	return out, translate(err, "read messages")
+}
+
+// OutgoingInSlice reads messages of a slice's members that are to be sent by a channel now.
+func (s *Store) OutgoingInSlice(ctx context.Context, slice int, channel string, most int) ([]campaign.Outgoing, error) {
+	out, err := s.outgoing(ctx, outgoingInSliceSQL, slice, channel, most)
+	return out, translate(err, "read a slice's messages")
+}
+
+func (s *Store) outgoing(ctx context.Context, sql string, args ...any) (out []campaign.Outgoing, err error) {
+	found, err := s.pool.Query(ctx, sql, args...)
 	if err != nil {
-		return campaign.Outgoing{}, found(err, "message", key)
+		return nil, err
 	}
-	o := campaign.Outgoing{
-		Key: m.Key, Campaign: m.Campaign, Journey: m.JourneyName, JourneyRow: m.Journey, Version: int(m.Version), Member: m.Member,
-		Step: m.Step, Name: m.Name, Kind: campaign.MessageKind(m.Kind), State: m.State,
-		Settled: m.State != "claimed" && m.State != "unknown", InDoubt: m.State == "unknown",
-		Paused: State(m.CampaignState) == StatePaused, Ended: State(m.CampaignState) == StateEnded,
-		At: m.At, Deadline: orZero(m.Deadline), Clock: clock(m.ClockFactor, m.ClockReal, m.ClockStart),
-	}
-	o.Now = o.Clock.At(m.RealNow)
-	if loc, err := time.LoadLocation(m.Timezone); err == nil {
-		o.At = o.At.In(loc) // people who read a channel's output think in the campaign's time
-	}
-	if err := json.Unmarshal(m.Bodies, &o.Bodies); err != nil {
-		return campaign.Outgoing{}, campaign.Errorf(campaign.CodeInternal, "a message's wordings cannot be read: %w", err)
-	}
-	return o, nil
-}
-
-// Trying records that a channel is about to be called: from now on until somebody
-// knows better the outcome is unknown, also for one who finds the message after a crash.
-func (s *Store) Trying(ctx context.Context, key, channel string) error {
-	return translate(s.queries.TryMessage(ctx, key, channel), "record an attempt")
-}
-
-// NotDone records that the attempt did certainly not deliver.
-func (s *Store) NotDone(ctx context.Context, key, reason string) error {
-	return translate(s.queries.MessageNotDone(ctx, key, reason), "record an attempt")
-}
-
-// Settle records how a send ended, once. What was not sent is told in the journey's
-// trace, with its reason. Settling again what is settled changes nothing.
-func (s *Store) Settle(ctx context.Context, o *campaign.Outgoing, end campaign.Settlement) error {
-	state := string(end.State)
-	effect := map[campaign.SendOutcome]string{
-		campaign.SendSent: "settled", campaign.SendRefused: "refused", campaign.SendDropped: "dropped", campaign.SendUnknown: "unknown",
-		campaign.SendFailed: "failed",
-	}[end.State]
-	err := s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
-		n, err := q.SettleMessage(ctx, db.SettleMessageParams{
-			Key: end.Key, State: state, Reason: end.Reason, ProviderID: end.ProviderID, Channel: end.Channel,
-		})
-		if err != nil || n == 0 {
-			return err
+	var (
+		o          campaign.Outgoing
+		bodies     json.RawMessage
+		trying     float64
+		deadline   *time.Time
+		state      string
+		factor     int64
+		set, start *time.Time
+		now        time.Time
+		timezone   string
+	)
+	zones := map[string]*time.Location{}
+	_, err = pgx.ForEachRow(found, []any{
+		&o.Key, &o.Campaign, &o.Journey, &o.JourneyRow, &o.Version, &o.Member, &o.Step, &o.Name, &o.Kind, &bodies, &o.State, &o.Attempts,
+		&trying, &o.Via, &o.At, &deadline, &state, &factor, &set, &start, &now, &timezone,
+	}, func() error {
+		o.Settled, o.InDoubt = o.State != "claimed" && o.State != "unknown", o.State == "unknown"
+		o.Paused, o.Ended = State(state) == StatePaused, State(state) == StateEnded
+		o.Trying = time.Duration(trying * float64(time.Second))
+		o.Deadline, o.Clock = orZero(deadline), clock(factor, set, start)
+		o.Now = o.Clock.At(now)
+		if _, ok := zones[timezone]; !ok {
+			zones[timezone], _ = time.LoadLocation(timezone) // nil where the machine does not know it
 		}
-		if err := q.SettleEffect(ctx, effect, end.Reason, end.Key); err != nil || end.State == campaign.SendSent {
-			return err
+		if loc := zones[timezone]; loc != nil {
+			o.At = o.At.In(loc) // people who read a channel's output think in the campaign's time
 		}
-		row := db.LoadTurnRow{ID: o.JourneyRow, Campaign: o.Campaign, Version: int32(o.Version)}
-		return insertTrace(ctx, q, &row, 0, []campaign.TraceLine{{
-			At: o.Now, Step: o.Step, Kind: campaign.TraceNotSent, Params: map[string]string{"message": o.Name, "reason": end.Reason},
-		}})
+		o.Bodies = nil
+		if err := json.Unmarshal(bodies, &o.Bodies); err != nil {
+			return campaign.Errorf(campaign.CodeInternal, "a message's wordings cannot be read: %w", err)
+		}
+		out = append(out, o)
+		return nil
 	})
-	return translate(err, "settle a message")
+	return out, err
+}
+
+const tryMessagesSQL = `
+update messages
+   set attempts = attempts + 1, channel = $2, state = 'unknown', first_try = coalesce(first_try, clock_timestamp())
+ where key = any($1::text[]) and state in ('claimed', 'unknown')`
+
+// Trying records that a channel is about to be called for these messages: from now on
+// until somebody knows better their outcome is unknown, also for one who finds them
+// after a crash.
+func (s *Store) Trying(ctx context.Context, channel string, keys ...string) error {
+	_, err := s.pool.Exec(ctx, tryMessagesSQL, keys, channel)
+	return translate(err, "record an attempt")
+}
+
+const (
+	// What is settled already is left alone. What was not sent is told in the journey's
+	// trace, with its reason.
+	settleMessagesSQL = `
+with told as (
+	select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+	           as i (key, state, reason, provider_id, channel, effect, at, params)
+), settled as (
+	update messages m
+	   set state = i.state, reason = i.reason, provider_id = i.provider_id, channel = i.channel, due_at = null,
+	       sent_at = case when i.state = 'sent' then clock_timestamp() end
+	  from told i
+	 where m.key = i.key and m.state in ('claimed', 'unknown')
+	   and (m.state, m.reason, m.due_at is null) <> (i.state, i.reason, true)
+	returning m.key, m.journey, m.step, m.campaign, m.version
+), settled_effects as (
+	update effects e set state = i.effect, reason = i.reason, settled_at = clock_timestamp()
+	  from told i join settled s on s.key = i.key
+	 where e.key = i.key and e.state in ('claimed', 'unknown')
+)
+insert into trace (journey, turn, at, step, kind, params, campaign, version)
+select s.journey, 0, i.at, s.step, 'not_sent', i.params::jsonb, s.campaign, s.version
+  from told i join settled s on s.key = i.key where i.state <> 'sent'`
+
+	tryAgainSQL = `
+update messages m
+   set state = case when i.not_done then 'claimed' else m.state end,
+       reason = case when i.not_done then i.reason else m.reason end,
+       via = coalesce(nullif(i.next, ''), m.via),
+       due_at = case when m.slice is not null then clock_timestamp() + i.again * interval '1 second' end
+  from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::double precision[]) as i (key, not_done, reason, next, again)
+ where m.key = i.key and m.state in ('claimed', 'unknown')`
+)
+
+var effectOf = map[campaign.SendOutcome]string{
+	campaign.SendSent: "settled", campaign.SendRefused: "refused", campaign.SendDropped: "dropped", campaign.SendUnknown: "unknown",
+	campaign.SendFailed: "failed",
+}
+
+// Record records how attempts ended, all in one transaction. Settling again what is
+// settled changes nothing.
+func (s *Store) Record(ctx context.Context, attempts ...campaign.Attempt) error {
+	var (
+		keys, states, reasons, providers, channels, effects, params []string
+		at                                                          []time.Time
+		again                                                       struct {
+			keys, reasons, next []string
+			notDone             []bool
+			wait                []float64
+		}
+	)
+	for i := range attempts {
+		a := &attempts[i]
+		if a.State == "" {
+			again.keys, again.reasons, again.next = append(again.keys, a.Of.Key), append(again.reasons, a.Reason), append(again.next, a.Next)
+			again.notDone, again.wait = append(again.notDone, a.NotDone), append(again.wait, a.Again.Seconds())
+			continue
+		}
+		told, err := json.Marshal(map[string]string{"message": a.Of.Name, "reason": a.Reason})
+		if err != nil {
+			return err
+		}
+		keys, states, reasons = append(keys, a.Of.Key), append(states, string(a.State)), append(reasons, a.Reason)
+		providers, channels, effects = append(providers, a.ProviderID), append(channels, a.Channel), append(effects, effectOf[a.State])
+		at, params = append(at, a.Of.Now), append(params, string(told))
+	}
+	err := retry(ctx, func() error {
+		var batch pgx.Batch
+		if len(keys) > 0 {
+			batch.Queue(settleMessagesSQL, keys, states, reasons, providers, channels, effects, at, params)
+		}
+		if len(again.keys) > 0 {
+			batch.Queue(tryAgainSQL, again.keys, again.notDone, again.reasons, again.next, again.wait)
+		}
+		return s.pool.SendBatch(ctx, &batch).Close()
+	})
+	return translate(err, "record how messages ended")
 }

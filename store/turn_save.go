@@ -3,94 +3,123 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/store/db"
 )
 
-// Save writes what a turn decided. result is what the workflow is told, kept so that a
-// turn that is asked for again is answered the same.
-func (t *TurnTx) Save(ctx context.Context, turn int, d *campaign.Decision, result *campaign.TurnResult) error {
-	for _, write := range []func(context.Context, int, *campaign.Decision) error{
-		t.saveOffers, t.saveSends, t.saveMember, t.saveReviews, t.saveTrace, t.saveJourney,
-	} {
-		if err := write(ctx, turn, d); err != nil {
+// Save writes, when the page ends, what a turn decided. result is what the driver is
+// told: a workflow of its own may ask for it again and is answered the same; of a
+// slice's member it says when she falls due.
+func (t *TurnTx) Save(turn int, d *campaign.Decision, result *campaign.TurnResult) error {
+	for _, write := range []func(int, *campaign.Decision) error{t.saveOffers, t.saveSends, t.saveMember, t.saveReviews, t.saveTrace} {
+		if err := write(turn, d); err != nil {
 			return err
 		}
 	}
-	if result == nil {
+	t.saveJourney(turn, d, result)
+	if result.Turn != turn || t.row.Slice != nil {
 		return nil
 	}
 	data, err := json.Marshal(result)
 	if err != nil {
 		return err
 	}
-	return t.q.InsertTurn(ctx, t.row.ID, int32(turn), data)
+	c := &t.page.columns.turns
+	c.journey, c.turn, c.result = append(c.journey, t.row.ID), append(c.turn, int32(turn)), append(c.result, string(data))
+	return nil
 }
 
-func (t *TurnTx) saveOffers(ctx context.Context, turn int, d *campaign.Decision) error {
+// PutOff writes, when the page ends, when a slice's member with whom nothing happened
+// falls due again; negative: when something does.
+func (t *TurnTx) PutOff(wait time.Duration) {
+	if t.row.Slice == nil {
+		return
+	}
+	c := &t.page.columns.idle
+	c.id, c.due = append(c.id, t.row.ID), append(c.due, t.due(wait))
+}
+
+func (t *TurnTx) due(wait time.Duration) *time.Time {
+	if t.row.Slice == nil || wait < 0 {
+		return nil
+	}
+	at := t.row.RealNow.Add(wait)
+	return &at
+}
+
+func (t *TurnTx) saveOffers(turn int, d *campaign.Decision) error {
 	for i := range d.Offers {
 		o := &d.Offers[i]
 		if o.State != campaign.OfferOpen {
-			if err := t.closeOffer(ctx, o); err != nil {
-				return err
-			}
+			t.closeOffer(o)
 			continue
 		}
-		if err := t.q.ClaimEffect(ctx, db.ClaimEffectParams{
-			Key: o.Key, Kind: "offer", Journey: t.row.ID, Turn: int32(turn), State: "settled",
-		}); err != nil {
-			return err
-		}
-		if err := t.q.OpenOffer(ctx, db.OpenOfferParams{
-			ID: o.ID, Key: o.Key, Campaign: t.row.Campaign, Version: t.row.Version, Offer: o.Offer, Journey: t.row.ID,
-			Member: t.row.Member, Step: o.Step, Price: o.Price.Minor, ListPrice: o.ListPrice.Minor,
-			Currency: string(o.Price.Currency), OpenedAt: o.OpenedAt, ExpiresAt: orNull(o.ExpiresAt), GraceUntil: orNull(o.GraceUntil),
-		}); err != nil {
-			return err
-		}
+		t.claim(o.Key, "offer", "settled", turn)
+		c := &t.page.columns.offers
+		c.id, c.key, c.campaign = append(c.id, o.ID), append(c.key, o.Key), append(c.campaign, t.row.Campaign)
+		c.offer, c.member, c.step = append(c.offer, o.Offer), append(c.member, t.row.Member), append(c.step, o.Step)
+		c.currency, c.version, c.journey = append(c.currency, string(o.Price.Currency)), append(c.version, t.row.Version), append(c.journey, t.row.ID)
+		c.price, c.list, c.opened = append(c.price, o.Price.Minor), append(c.list, o.ListPrice.Minor), append(c.opened, o.OpenedAt)
+		c.expires, c.grace = append(c.expires, orNull(o.ExpiresAt)), append(c.grace, orNull(o.GraceUntil))
 	}
 	return nil
 }
 
-func (t *TurnTx) closeOffer(ctx context.Context, o *campaign.OfferEffect) error {
-	p := db.CloseOfferParams{ID: o.ID, State: string(o.State), ClosedAt: orNull(o.ClosedAt)}
+// closeOffer gives an offer its last state. One that opened in this very turn is not
+// in the table yet and is closed after it has been.
+func (t *TurnTx) closeOffer(o *campaign.OfferEffect) {
+	var (
+		order *string
+		paid  *int64
+	)
 	if o.State == campaign.OfferTaken {
-		p.OrderID, p.Paid = &o.Order, &o.Paid.Minor
+		order, paid = &o.Order, &o.Paid.Minor
 	}
-	n, err := t.q.CloseOffer(ctx, p)
-	if err == nil && n == 0 {
-		err = campaign.Errorf(campaign.CodeInternal, "offer %s was not open any more", o.ID)
+	for _, id := range t.page.columns.offers.id {
+		if id == o.ID {
+			_ = t.page.queued.CloseOffer(context.Background(), db.CloseOfferParams{
+				ID: o.ID, State: string(o.State), ClosedAt: orNull(o.ClosedAt), OrderID: order, Paid: paid,
+			}) // only queued
+			return
+		}
 	}
-	return err
+	c := &t.page.columns.closes
+	c.id, c.state, c.closed = append(c.id, o.ID), append(c.state, string(o.State)), append(c.closed, orNull(o.ClosedAt))
+	c.order, c.paid = append(c.order, order), append(c.paid, paid)
+	t.page.closes++
 }
 
-func (t *TurnTx) saveSends(ctx context.Context, turn int, d *campaign.Decision) error {
+func (t *TurnTx) claim(key, kind, state string, turn int) {
+	c := &t.page.columns.effects
+	c.key, c.kind, c.state = append(c.key, key), append(c.kind, kind), append(c.state, state)
+	c.journey, c.turn = append(c.journey, t.row.ID), append(c.turn, int32(turn))
+}
+
+func (t *TurnTx) saveSends(turn int, d *campaign.Decision) error {
 	for i := range d.Sends {
 		s := &d.Sends[i]
-		if err := t.q.ClaimEffect(ctx, db.ClaimEffectParams{
-			Key: s.Key, Kind: "send", Journey: t.row.ID, Turn: int32(turn), State: "claimed",
-		}); err != nil {
-			return err
-		}
+		t.claim(s.Key, "send", "claimed", turn)
 		bodies, err := json.Marshal(s.Bodies)
 		if err != nil {
 			return err
 		}
-		if err := t.q.ClaimMessage(ctx, db.ClaimMessageParams{
-			Key: s.Key, Campaign: t.row.Campaign, Version: t.row.Version, Journey: t.row.ID, Member: t.row.Member,
-			Step: s.Step, Name: s.Message, Kind: string(s.Kind), Bodies: bodies, At: s.At, Deadline: orNull(s.Deadline),
-		}); err != nil {
-			return err
-		}
+		c := &t.page.columns.messages
+		c.key, c.campaign, c.member = append(c.key, s.Key), append(c.campaign, t.row.Campaign), append(c.member, t.row.Member)
+		c.step, c.name, c.kind = append(c.step, s.Step), append(c.name, s.Message), append(c.kind, string(s.Kind))
+		c.bodies, c.via, c.version = append(c.bodies, string(bodies)), append(c.via, s.Bodies[0].Channel), append(c.version, t.row.Version)
+		c.journey, c.at, c.deadline = append(c.journey, t.row.ID), append(c.at, s.At), append(c.deadline, orNull(s.Deadline))
+		c.slice = append(c.slice, t.row.Slice)
 	}
 	return nil
 }
 
-func (t *TurnTx) saveMember(ctx context.Context, _ int, d *campaign.Decision) error {
+// saveMember queues statements for single rows: an error of theirs comes when the page ends.
+func (t *TurnTx) saveMember(_ int, d *campaign.Decision) error {
 	if t.pending != 0 {
-		if err := t.q.AddPoints(ctx, t.pending, t.row.Member); err != nil {
+		if err := t.page.queued.AddPoints(context.Background(), t.pending, t.row.Member); err != nil {
 			return err
 		}
 	}
@@ -105,17 +134,17 @@ func (t *TurnTx) saveMember(ctx context.Context, _ int, d *campaign.Decision) er
 			return err
 		}
 	}
-	return t.q.ChangeMember(ctx, notNull(c.AddTags), notNull(c.RemoveTags), attributes, t.row.Member)
+	return t.page.queued.ChangeMember(context.Background(), notNull(c.AddTags), notNull(c.RemoveTags), attributes, t.row.Member)
 }
 
-func (t *TurnTx) saveReviews(ctx context.Context, _ int, d *campaign.Decision) error {
+func (t *TurnTx) saveReviews(_ int, d *campaign.Decision) error {
 	for i := range d.Reviews {
 		r := &d.Reviews[i]
 		detail, err := json.Marshal(r.Detail)
 		if err != nil {
 			return err
 		}
-		if err := t.q.OpenReview(ctx, db.OpenReviewParams{
+		if err := t.page.queued.OpenReview(context.Background(), db.OpenReviewParams{
 			Key: r.Key, Kind: string(r.Kind), Campaign: t.row.Campaign, Journey: t.row.ID, Member: t.row.Member,
 			Offer: r.Offer, Event: r.Event, Detail: detail, At: r.At,
 		}); err != nil {
@@ -125,48 +154,32 @@ func (t *TurnTx) saveReviews(ctx context.Context, _ int, d *campaign.Decision) e
 	return nil
 }
 
-func (t *TurnTx) saveTrace(ctx context.Context, turn int, d *campaign.Decision) error {
-	return insertTrace(ctx, t.q, &t.row, turn, d.Trace)
+func (t *TurnTx) saveTrace(turn int, d *campaign.Decision) error {
+	return t.page.columns.trace.add(t.row.ID, turn, t.row.Campaign, t.row.Version, d.Trace)
 }
 
-func insertTrace(ctx context.Context, q *db.Queries, row *db.LoadTurnRow, turn int, lines []campaign.TraceLine) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	rows := make([]db.InsertTraceParams, len(lines))
-	for i, l := range lines {
-		params := json.RawMessage("{}")
-		if len(l.Params) > 0 {
-			var err error
-			if params, err = json.Marshal(l.Params); err != nil {
-				return err
-			}
-		}
-		rows[i] = db.InsertTraceParams{
-			Journey: row.ID, Turn: int32(turn), At: l.At, Step: l.Step, Kind: string(l.Kind), Params: params,
-			Campaign: row.Campaign, Version: row.Version,
-		}
-	}
-	_, err := q.InsertTrace(ctx, rows)
-	return err
-}
-
-func (t *TurnTx) saveJourney(ctx context.Context, turn int, d *campaign.Decision) error {
-	p := db.SaveJourneyParams{
-		ID: t.row.ID, State: d.State, Turn: int32(turn), Cursor: d.Cursor, Step: d.Step, StepName: d.StepName,
-		Summary: d.Summary, Listens: notNull(d.Listens), WaitUntil: orNull(d.WaitUntil), Status: "active",
-		Outcome: d.Outcome, EndedAt: t.row.EndedAt,
-	}
+func (t *TurnTx) saveJourney(turn int, d *campaign.Decision, result *campaign.TurnResult) {
+	c := &t.page.columns.journeys
+	status, ended := "active", t.row.EndedAt
 	if d.Done() {
-		p.Status = "done"
-		if p.EndedAt == nil {
-			p.EndedAt = &t.now
+		if status = "done"; ended == nil {
+			ended = &t.now
 		}
 	}
+	c.id, c.state, c.turn, c.cursor = append(c.id, t.row.ID), append(c.state, string(d.State)), append(c.turn, int32(turn)), append(c.cursor, d.Cursor)
+	c.step, c.name, c.summary = append(c.step, d.Step), append(c.name, d.StepName), append(c.summary, d.Summary)
+	c.listens, c.wait = append(c.listens, strings.Join(d.Listens, ",")), append(c.wait, orNull(d.WaitUntil))
+	c.status, c.outcome, c.ended = append(c.status, status), append(c.outcome, d.Outcome), append(c.ended, ended)
+	c.due = append(c.due, t.due(result.Wait))
+	var (
+		at    *time.Time
+		event *string
+		minor *int64
+	)
 	if g := d.Goal; g != nil {
-		p.GoalAt, p.GoalEvent, p.GoalMinor = &g.At, &g.Event, &g.Value.Minor
+		at, event, minor = &g.At, &g.Event, &g.Value.Minor
 	}
-	return t.q.SaveJourney(ctx, p)
+	c.goalAt, c.goalEvent, c.goalMinor = append(c.goalAt, at), append(c.goalEvent, event), append(c.goalMinor, minor)
 }
 
 func orNull(t time.Time) *time.Time {

@@ -117,12 +117,17 @@ func (t *Taker) enter(ctx context.Context, tx *store.EntryTx, c store.RunningCam
 	}
 	row, err := tx.Enter(ctx, &store.NewJourney{
 		ID: adm.ID, Version: c.Version, Digest: c.Digest, Holdout: adm.Holdout, State: state, Cursor: adm.State.Cursor,
-		By: candidate.By, Entered: adm.Entered, Trace: adm.Trace, StartEvent: startEvent(adm),
+		By: candidate.By, Entered: adm.Entered, Trace: adm.Trace, StartEvent: startEvent(adm), Sliced: sliced(p, candidate.Journey),
 	})
 	if err == nil && row == 0 {
 		return Entry{Why: journey.NotActive}, nil
 	}
 	return Entry{Row: row, ID: adm.ID}, err
+}
+
+func sliced(p *journey.Program, name string) bool {
+	j, ok := p.Definition().Journey(name)
+	return ok && j.Drive == campaign.DriveSlices
 }
 
 func startEvent(adm journey.Admission) string {
@@ -175,20 +180,59 @@ func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput) (campaign.S
 	if err != nil {
 		return campaign.SweepResult{}, err
 	}
-	for _, member := range members {
-		err := s.Store.InEntry(ctx, member, func(tx *store.EntryTx) error {
-			c, err := tx.Campaign(ctx, in.Campaign)
-			if err != nil || !c.TakesEntrants() {
-				return err
-			}
-			return s.Taker.BySegment(ctx, tx, []store.RunningCampaign{c}, "")
-		})
-		if err != nil {
-			return campaign.SweepResult{}, err
-		}
+	if err := s.page(ctx, in.Campaign, members); err != nil {
+		return campaign.SweepResult{}, err
 	}
 	if len(members) == sweepPage {
 		return campaign.SweepResult{After: members[len(members)-1]}, nil
 	}
 	return campaign.SweepResult{Wait: running[i].Clock.RealSpan(sweepEvery)}, nil
+}
+
+// page lets the members of a page enter, in one transaction. Should one of them be
+// impossible to decide, the others enter one by one, and she is told of.
+func (s *Sweeper) page(ctx context.Context, name string, members []string) error {
+	err := s.enter(ctx, name, members)
+	if err == nil || len(members) < 2 || campaign.CodeOf(err) == campaign.CodeUnavailable || ctx.Err() != nil {
+		return err
+	}
+	var broken *BrokenError
+	if errors.As(err, &broken) {
+		return err
+	}
+	for _, member := range members {
+		switch err := s.enter(ctx, name, []string{member}); {
+		case err == nil:
+		case campaign.CodeOf(err) == campaign.CodeUnavailable || ctx.Err() != nil:
+			return err
+		case s.Taker.Log != nil:
+			s.Taker.Log.ErrorContext(ctx, "whether a member enters could not be decided; she is looked at again at the next sweep",
+				"campaign", name, "code", campaign.CodeOf(err), "error", err)
+		}
+	}
+	return nil
+}
+
+func (s *Sweeper) enter(ctx context.Context, name string, members []string) error {
+	return s.Store.InEntries(ctx, members, func(page *store.EntriesTx) error {
+		c, err := page.Campaign(ctx, name)
+		if err != nil || !c.TakesEntrants() {
+			return err
+		}
+		p, err := s.Taker.Programs.Program(ctx, page, c.Digest)
+		if err != nil {
+			return &BrokenError{Campaign: c.Name, err: err}
+		}
+		for _, candidate := range p.StartsBySegment() {
+			if err := page.Ahead(ctx, c.Name, candidate.Journey); err != nil {
+				return err
+			}
+		}
+		for _, tx := range page.Members {
+			if err := s.Taker.BySegment(ctx, tx, []store.RunningCampaign{c}, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

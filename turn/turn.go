@@ -7,6 +7,7 @@ package turn
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
@@ -20,9 +21,13 @@ type Programs interface {
 	Program(ctx context.Context, from Definitions, digest string) (*journey.Program, error)
 }
 
-// Store opens the transaction of a turn.
+// Store opens the transaction of turns and says who is due.
 type Store interface {
-	InTurn(ctx context.Context, journey int64, do func(*store.TurnTx) error) error
+	InTurns(ctx context.Context, journeys []int64, do func(*store.PageTx) error) error
+	Slice(ctx context.Context, id int) (store.Slice, error)
+	DueInSlice(ctx context.Context, in store.Slice, most int) ([]int64, error)
+	RestOfSlice(ctx context.Context, id int) (store.SliceRest, error)
+	StepsInSlice(ctx context.Context, id int) ([]campaign.StepCount, error)
 }
 
 // Taker takes turns.
@@ -31,19 +36,38 @@ type Taker struct {
 	Programs Programs
 	// Via is the installation's default list of channels.
 	Via []string
+	// Log hears of members of a slice whose turn could not be taken; nil: nobody.
+	Log *slog.Logger
 }
 
 // maxAsks bounds how often one turn may ask. The core asks once for each order and
 // each grant, so reaching it is a fault of ours.
 const maxAsks = 10_000
 
+// one is one turn of a page: what it was told and what came of it.
+type one struct {
+	tx      *store.TurnTx
+	j       store.Journey
+	program *journey.Program
+	state   journey.State
+	in      journey.Input
+	more    bool // there are events that it had no room to read
+
+	decision campaign.Decision
+	idle     bool // nothing had happened and nothing was due
+}
+
 // Advance takes turn number turn of a journey, exactly once: a turn that was taken
 // before is answered with its stored result, and one for which there is nothing to do
 // writes nothing and keeps its number free.
 func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campaign.TurnResult, err error) {
 	more := false
-	err = t.Store.InTurn(ctx, row, func(tx *store.TurnTx) error {
+	err = t.Store.InTurns(ctx, []int64{row}, func(page *store.PageTx) error {
 		more = false
+		tx, err := page.Turn(row)
+		if err != nil {
+			return err
+		}
 		j := tx.Journey()
 		if turn <= j.Turn {
 			stored, ok, err := tx.Stored(ctx, turn)
@@ -71,20 +95,16 @@ func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campai
 			result = campaign.TurnResult{Turn: j.Turn, Wait: -1, Step: j.StepName, Summary: "the campaign is paused"}
 			return nil
 		}
-		var (
-			d    campaign.Decision
-			idle bool
-			err  error
-		)
-		if d, more, idle, err = t.run(ctx, tx, j.Turn+1); err != nil {
+		o := &one{tx: tx, j: j}
+		if err := t.take(ctx, page, []*one{o}); err != nil {
 			return err
 		}
-		result = resultOf(&d, j, more)
-		if idle {
+		result, more = o.result(), o.more
+		if o.idle {
 			return nil
 		}
 		result.Turn = j.Turn + 1
-		return tx.Save(ctx, result.Turn, &d, &result)
+		return tx.Save(result.Turn, &o.decision, &result)
 	})
 	if err == nil && more && result.Outcome != "" {
 		// The turn is taken; what it had no room to read comes behind the journey's end.
@@ -97,18 +117,21 @@ func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campai
 // are still open, and what came too late.
 func (t *Taker) After(ctx context.Context, row int64) error {
 	for more := true; more; {
-		err := t.Store.InTurn(ctx, row, func(tx *store.TurnTx) error {
+		err := t.Store.InTurns(ctx, []int64{row}, func(page *store.PageTx) error {
 			more = false
-			j := tx.Journey()
-			if !j.Done {
-				return nil // it was under way after all; its own turn will see
-			}
-			d, left, idle, err := t.run(ctx, tx, j.Turn)
-			if err != nil || idle {
+			tx, err := page.Turn(row)
+			if err != nil {
 				return err
 			}
-			more = left
-			return tx.Save(ctx, j.Turn, &d, nil)
+			o := &one{tx: tx, j: tx.Journey()}
+			if !o.j.Done {
+				return nil // it was under way after all; its own turn will see
+			}
+			if err := t.take(ctx, page, []*one{o}); err != nil || o.idle {
+				return err
+			}
+			more = o.more
+			return tx.Save(o.j.Turn, &o.decision, &campaign.TurnResult{Turn: noTurn, Wait: -1})
 		})
 		if err != nil {
 			return err
@@ -117,83 +140,94 @@ func (t *Taker) After(ctx context.Context, row int64) error {
 	return nil
 }
 
-// run gathers what the core needs, runs it and answers its questions. idle reports
-// that nothing had happened and nothing was due.
-func (t *Taker) run(ctx context.Context, tx *store.TurnTx, turn int) (d campaign.Decision, more, idle bool, err error) {
-	j := tx.Journey()
-	program, err := t.Programs.Program(ctx, tx, j.Digest)
-	if err != nil {
-		return d, false, false, err
+// noTurn is the number in the result of what is saved without being a turn.
+const noTurn = -1
+
+// take gathers what the core needs for each of these turns, runs it and answers its
+// questions. One member's turn is a page of one.
+func (t *Taker) take(ctx context.Context, page *store.PageTx, list []*one) error {
+	needs := make([]*store.Need, len(list))
+	for i, o := range list {
+		var err error
+		if o.program, err = t.Programs.Program(ctx, page, o.j.Digest); err != nil {
+			return err
+		}
+		if o.state, err = journey.LoadState(o.j.State); err != nil {
+			return err
+		}
+		if needs[i], err = o.need(); err != nil {
+			return err
+		}
 	}
-	state, err := journey.LoadState(j.State)
-	if err != nil {
-		return d, false, false, err
+	if err := page.Gather(ctx, needs); err != nil {
+		return err
 	}
-	in, more, err := t.gather(ctx, tx, program, &state)
-	if err != nil {
-		return d, false, false, err
+	for i, o := range list {
+		f := &needs[i].Facts
+		o.more = f.More
+		o.in = journey.Input{
+			ID: o.j.ID, Version: o.j.Version, Member: o.tx.Member(), Answers: map[string]campaign.Answer{}, Via: t.Via,
+			EndNow: o.j.CampaignState == store.StateEnded, Events: f.Events, Now: f.Now, Behaviour: f.Behaviour, Sent: f.Sent, Taken: f.Taken,
+		}
+		if err := o.run(ctx); err != nil {
+			return err
+		}
 	}
-	step := program.Turn
-	if j.Done {
-		step = program.After
+	return nil
+}
+
+func (o *one) need() (*store.Need, error) {
+	types, questions, err := o.program.Needs(o.j.ID.Journey)
+	if err != nil {
+		return nil, err
+	}
+	def := o.program.Definition()
+	n := &store.Need{Turn: o.tx, Types: types, Since: o.state.Since, Behaviour: questions, Offers: len(def.Offers) > 0}
+	if limit := def.Limits.MessagesPerMember; limit != nil {
+		n.Cap = &limit.Every
+	}
+	return n, nil
+}
+
+func (o *one) run(ctx context.Context) error {
+	step, turn := o.program.Turn, o.j.Turn+1
+	if o.j.Done {
+		step, turn = o.program.After, o.j.Turn
 	}
 	for range maxAsks {
-		decision, ask, err := step(state, in)
+		decision, ask, err := step(o.state, o.in)
 		if err != nil {
-			return d, false, false, err
+			return err
 		}
 		if ask == nil {
 			// The state says everything that may change silently, such as the new moment of
 			// a message that is delayed again.
-			before, err := state.Save()
-			return decision, more, bytes.Equal(before, decision.State), err
+			before, err := o.state.Save()
+			o.decision, o.idle = decision, bytes.Equal(before, decision.State)
+			return err
 		}
-		answer, err := tx.Answer(ctx, turn, ask)
+		answer, err := o.tx.Answer(ctx, turn, ask)
 		if err != nil {
-			return d, false, false, err
+			return err
 		}
-		in.Answers[ask.Key] = answer
+		o.in.Answers[ask.Key] = answer
 	}
-	return d, false, false, campaign.Errorf(campaign.CodeInternal, "a turn asked more than %d questions", maxAsks)
+	return campaign.Errorf(campaign.CodeInternal, "a turn asked more than %d questions", maxAsks)
 }
 
-func (t *Taker) gather(ctx context.Context, tx *store.TurnTx, p *journey.Program, state *journey.State) (in journey.Input, more bool, err error) {
-	j := tx.Journey()
-	types, questions, err := p.Needs(j.ID.Journey)
-	if err != nil {
-		return in, false, err
-	}
-	in = journey.Input{
-		ID: j.ID, Version: j.Version, Member: tx.Member(), Answers: map[string]campaign.Answer{}, Via: t.Via,
-		EndNow: j.CampaignState == store.StateEnded,
-	}
-	if in.Events, in.Now, more, err = tx.Events(ctx, types, state.Since); err != nil {
-		return in, false, err
-	}
-	if in.Behaviour, err = tx.Behaviour(ctx, questions); err != nil {
-		return in, false, err
-	}
-	if limit := p.Definition().Limits.MessagesPerMember; limit != nil {
-		if in.Sent, err = tx.Sent(ctx, limit.Every); err != nil {
-			return in, false, err
-		}
-	}
-	in.Taken, err = tx.Taken(ctx)
-	return in, more, err
-}
-
-func resultOf(d *campaign.Decision, j store.Journey, more bool) campaign.TurnResult {
-	r := campaign.TurnResult{Turn: j.Turn, Wait: -1, Step: d.StepName, Summary: d.Summary, Outcome: d.Outcome}
+func (o *one) result() campaign.TurnResult {
+	d := &o.decision
+	r := campaign.TurnResult{Turn: o.j.Turn, Wait: -1, Step: d.StepName, Summary: d.Summary, Outcome: d.Outcome}
 	for i := range d.Sends {
 		s := &d.Sends[i]
 		r.Sends = append(r.Sends, campaign.SendRef{Key: s.Key, Channel: s.Bodies[0].Channel, Message: s.Message})
 	}
 	switch {
 	case d.Done():
-	case more:
+	case o.more:
 		r.Wait = 0
 	case !d.WaitUntil.IsZero():
-		r.Wait = span(j, d.WaitUntil)
+		r.Wait = span(o.j, d.WaitUntil)
 		r.Due = d.WaitUntil.UnixMicro()
 	}
 	return r

@@ -41,7 +41,7 @@ func Run(ctx context.Context, cfg Config) error {
 		cfg.GiveUp = activities.DefaultGiveUp
 	}
 	cache := turn.NewCache()
-	taker := &turn.Taker{Store: cfg.Store, Programs: cache, Via: []string{cfg.Default}}
+	taker := &turn.Taker{Store: cfg.Store, Programs: cache, Via: []string{cfg.Default}, Log: cfg.Log}
 	acts := &activities.Activities{
 		Turns: taker, Sweeps: &turn.Sweeper{Taker: taker, Store: cfg.Store}, Messages: cfg.Store,
 		Channels: cfg.Channels, Log: cfg.Log, GiveUp: cfg.GiveUp,
@@ -90,6 +90,7 @@ func Run(ctx context.Context, cfg Config) error {
 	for _, name := range cfg.Channels.Names() {
 		if err := start(campaign.TaskQueueSend(name), func(w worker.Worker) {
 			w.RegisterActivityWithOptions(acts.Send, activity.RegisterOptions{Name: campaign.ActivitySend})
+			w.RegisterActivityWithOptions(acts.SendSlice, activity.RegisterOptions{Name: campaign.ActivitySendSlice})
 		}); err != nil {
 			return err
 		}
@@ -107,6 +108,8 @@ func Run(ctx context.Context, cfg Config) error {
 func Register(w worker.Registry, acts *activities.Activities) {
 	w.RegisterWorkflowWithOptions(workflows.Journey, workflow.RegisterOptions{Name: campaign.WorkflowJourney})
 	w.RegisterWorkflowWithOptions(workflows.Campaign, workflow.RegisterOptions{Name: campaign.WorkflowCampaign})
+	w.RegisterWorkflowWithOptions(workflows.Slice, workflow.RegisterOptions{Name: campaign.WorkflowSlice})
+	w.RegisterActivityWithOptions(acts.AdvanceSlice, activity.RegisterOptions{Name: campaign.ActivityAdvanceSlice})
 	w.RegisterActivityWithOptions(acts.Advance, activity.RegisterOptions{Name: campaign.ActivityAdvance})
 	w.RegisterActivityWithOptions(acts.Sweep, activity.RegisterOptions{Name: campaign.ActivitySweep})
 }

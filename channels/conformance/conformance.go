@@ -1,7 +1,5 @@
 // Package conformance is the suite that every channel passes: what the engine may rely
 // on, whichever platform is behind.
-//
-//nolint:thelper // these are the tests themselves; their own lines are worth reading
 package conformance
 
 import (

@@ -124,7 +124,7 @@ func (q *Queries) GetCampaign(ctx context.Context, name string) (Campaign, error
 }
 
 const getVersion = `-- name: GetVersion :one
-select campaign, version, digest, source, definition, created_at from campaign_versions where campaign = $1 and version = $2
+select campaign, version, digest, source, definition, timezone, created_at from campaign_versions where campaign = $1 and version = $2
 `
 
 func (q *Queries) GetVersion(ctx context.Context, campaign string, version int32) (CampaignVersion, error) {
@@ -136,6 +136,7 @@ func (q *Queries) GetVersion(ctx context.Context, campaign string, version int32
 		&i.Digest,
 		&i.Source,
 		&i.Definition,
+		&i.Timezone,
 		&i.CreatedAt,
 	)
 	return i, err
@@ -385,7 +386,7 @@ func (q *Queries) OutcomeCounts(ctx context.Context, campaign string) ([]Outcome
 const pokeCampaign = `-- name: PokeCampaign :execrows
 insert into intents (kind, member, journey)
 select 'poke', member, id from journeys j
- where j.campaign = $1
+ where j.campaign = $1 and j.slice is null
    and (j.status = 'active' or j.id in (select m.journey from messages m where m.campaign = $1 and m.state in ('claimed', 'unknown')))
  order by id
 `
@@ -397,6 +398,15 @@ func (q *Queries) PokeCampaign(ctx context.Context, campaign string) (int64, err
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const pokeSlices = `-- name: PokeSlices :exec
+insert into intents (kind, slice) select 'slice', id from slices where campaign = $1 order by id
+`
+
+func (q *Queries) PokeSlices(ctx context.Context, campaign string) error {
+	_, err := q.db.Exec(ctx, pokeSlices, campaign)
+	return err
 }
 
 const setBudget = `-- name: SetBudget :exec

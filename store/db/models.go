@@ -45,6 +45,7 @@ type CampaignVersion struct {
 	Digest     string
 	Source     string
 	Definition json.RawMessage
+	Timezone   *string
 	CreatedAt  time.Time
 }
 
@@ -99,6 +100,7 @@ type Intent struct {
 	Member    *string
 	Event     *string
 	Journey   *int64
+	Slice     *int32
 	CreatedAt time.Time
 	DueAt     time.Time
 }
@@ -128,6 +130,8 @@ type Journey struct {
 	GoalMinor  *int64
 	EnteredBy  string
 	StartEvent *string
+	Slice      *int32
+	DueAt      *time.Time
 	EnteredAt  time.Time
 	EndedAt    *time.Time
 	CreatedAt  time.Time
@@ -184,6 +188,10 @@ type Message struct {
 	Reason     string
 	ProviderID string
 	Attempts   int32
+	FirstTry   *time.Time
+	Slice      *int32
+	Via        string
+	DueAt      *time.Time
 	At         time.Time
 	Deadline   *time.Time
 	SentAt     *time.Time
@@ -230,6 +238,14 @@ type Review struct {
 	State     string
 	At        time.Time
 	CreatedAt time.Time
+}
+
+type Slice struct {
+	ID         int32
+	Campaign   string
+	Journey    string
+	Slice      int32
+	WorkflowID string
 }
 
 type Trace struct {

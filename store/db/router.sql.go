@@ -20,6 +20,15 @@ func (q *Queries) AddIntents(ctx context.Context, kind string, journeys []int64)
 	return err
 }
 
+const addSliceIntents = `-- name: AddSliceIntents :exec
+insert into intents (kind, slice) select 'slice', unnest($1::int[])
+`
+
+func (q *Queries) AddSliceIntents(ctx context.Context, slices []int32) error {
+	_, err := q.db.Exec(ctx, addSliceIntents, slices)
+	return err
+}
+
 const campaignNow = `-- name: CampaignNow :one
 select c.name, c.state, c.version, c.clock_factor, c.clock_real, c.clock_start, c.created_at, c.started_at, c.ended_at, v.digest, clock_timestamp()::timestamptz as real_now
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
@@ -66,6 +75,54 @@ delete from intents where id = any($1::bigint[])
 func (q *Queries) DropIntents(ctx context.Context, ids []int64) error {
 	_, err := q.db.Exec(ctx, dropIntents, ids)
 	return err
+}
+
+const dueNow = `-- name: DueNow :exec
+update journeys set due_at = clock_timestamp() where id = any($1::bigint[])
+`
+
+// Under the lock of the members' rows, like everything that moves a journey.
+func (q *Queries) DueNow(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, dueNow, ids)
+	return err
+}
+
+const entrySummaries = `-- name: EntrySummaries :many
+select member, count(*)::int as entries, bool_or(status = 'active')::boolean as active, max(entered_at)::timestamptz as last_entered
+  from journeys where campaign = $1 and journey = $2 and member = any($3::text[])
+ group by member
+`
+
+type EntrySummariesRow struct {
+	Member      string
+	Entries     int32
+	Active      bool
+	LastEntered time.Time
+}
+
+func (q *Queries) EntrySummaries(ctx context.Context, campaign string, journey string, members []string) ([]EntrySummariesRow, error) {
+	rows, err := q.db.Query(ctx, entrySummaries, campaign, journey, members)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []EntrySummariesRow{}
+	for rows.Next() {
+		var i EntrySummariesRow
+		if err := rows.Scan(
+			&i.Member,
+			&i.Entries,
+			&i.Active,
+			&i.LastEntered,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const entrySummary = `-- name: EntrySummary :one
@@ -129,50 +186,6 @@ func (q *Queries) EventsByID(ctx context.Context, ids []string) ([]EventsByIDRow
 	return items, nil
 }
 
-const insertJourney = `-- name: InsertJourney :one
-insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at, start_event)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-on conflict do nothing
-returning id
-`
-
-type InsertJourneyParams struct {
-	Campaign   string
-	Version    int32
-	Digest     string
-	Journey    string
-	Member     string
-	Entry      int32
-	WorkflowID string
-	Holdout    bool
-	State      json.RawMessage
-	Cursor     int64
-	EnteredBy  string
-	EnteredAt  time.Time
-	StartEvent *string
-}
-
-func (q *Queries) InsertJourney(ctx context.Context, arg InsertJourneyParams) (int64, error) {
-	row := q.db.QueryRow(ctx, insertJourney,
-		arg.Campaign,
-		arg.Version,
-		arg.Digest,
-		arg.Journey,
-		arg.Member,
-		arg.Entry,
-		arg.WorkflowID,
-		arg.Holdout,
-		arg.State,
-		arg.Cursor,
-		arg.EnteredBy,
-		arg.EnteredAt,
-		arg.StartEvent,
-	)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
-}
-
 const intentWork = `-- name: IntentWork :many
 select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout
   from journeys j where j.id = any($1::bigint[])
@@ -224,7 +237,7 @@ func (q *Queries) IntentWork(ctx context.Context, ids []int64) ([]IntentWorkRow,
 }
 
 const intentsToDeliver = `-- name: IntentsToDeliver :many
-select id, kind, member, event, journey, created_at, due_at from intents where kind in ('start', 'poke') and due_at <= clock_timestamp()
+select id, kind, member, event, journey, slice, created_at, due_at from intents where kind in ('start', 'poke', 'slice') and due_at <= clock_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 
@@ -243,6 +256,7 @@ func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]Intent, e
 			&i.Member,
 			&i.Event,
 			&i.Journey,
+			&i.Slice,
 			&i.CreatedAt,
 			&i.DueAt,
 		); err != nil {
@@ -257,7 +271,7 @@ func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]Intent, e
 }
 
 const intentsToRoute = `-- name: IntentsToRoute :many
-select id, kind, member, event, journey, created_at, due_at from intents where kind in ('event', 'member') and due_at <= clock_timestamp()
+select id, kind, member, event, journey, slice, created_at, due_at from intents where kind in ('event', 'member') and due_at <= clock_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 
@@ -278,6 +292,7 @@ func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, err
 			&i.Member,
 			&i.Event,
 			&i.Journey,
+			&i.Slice,
 			&i.CreatedAt,
 			&i.DueAt,
 		); err != nil {
@@ -292,7 +307,7 @@ func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, err
 }
 
 const listeningJourneys = `-- name: ListeningJourneys :many
-select j.id, j.status, j.campaign, j.wait_until
+select j.id, j.status, j.campaign, j.wait_until, j.slice
   from journeys j
  where j.member = $1 and $2::text = any(j.listens)
 `
@@ -302,6 +317,7 @@ type ListeningJourneysRow struct {
 	Status    string
 	Campaign  string
 	WaitUntil *time.Time
+	Slice     *int32
 }
 
 // Journeys of this member that want to hear this type; ended ones until their horizon.
@@ -319,6 +335,7 @@ func (q *Queries) ListeningJourneys(ctx context.Context, member string, type_ st
 			&i.Status,
 			&i.Campaign,
 			&i.WaitUntil,
+			&i.Slice,
 		); err != nil {
 			return nil, err
 		}
@@ -443,6 +460,42 @@ func (q *Queries) RunningCampaigns(ctx context.Context) ([]RunningCampaignsRow, 
 			&i.EndedAt,
 			&i.Digest,
 			&i.RealNow,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sliceWork = `-- name: SliceWork :many
+select id, campaign, journey, workflow_id from slices where id = any($1::int[])
+`
+
+type SliceWorkRow struct {
+	ID         int32
+	Campaign   string
+	Journey    string
+	WorkflowID string
+}
+
+func (q *Queries) SliceWork(ctx context.Context, ids []int32) ([]SliceWorkRow, error) {
+	rows, err := q.db.Query(ctx, sliceWork, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SliceWorkRow{}
+	for rows.Next() {
+		var i SliceWorkRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Campaign,
+			&i.Journey,
+			&i.WorkflowID,
 		); err != nil {
 			return nil, err
 		}

@@ -23,6 +23,8 @@ create table campaign_versions (
     digest      text not null,                    -- SHA-256 of the source
     source      text not null,
     definition  jsonb not null,                   -- checked; the core reads this, never the source
+    -- Asked for with every message; the whole definition is too large to be read for it.
+    timezone    text generated always as (coalesce(definition ->> 'timezone', '')) stored,
     created_at  timestamptz not null default now(),
     primary key (campaign, version),
     unique (campaign, digest)
@@ -57,20 +59,32 @@ create table events (
 );
 create index events_member_type_time on events (member, type, time);
 
+-- The members of a journey with `drive: slices`, cut by a stable hash. One workflow
+-- turns all members of a slice.
+create table slices (
+    id           int generated always as identity primary key,
+    campaign     text not null references campaigns,
+    journey      text not null,
+    slice        int  not null check (slice >= 0),
+    workflow_id  text not null unique,
+    unique (campaign, journey, slice)
+);
+
 -- What the router has still to do. An intent is deleted in the transaction that did it.
 create table intents (
     id          bigint generated always as identity primary key,
-    kind        text not null check (kind in ('event', 'member', 'start', 'poke')),
+    kind        text not null check (kind in ('event', 'member', 'start', 'poke', 'slice')),
     member      text,
     event       text,                              -- kind event
     journey     bigint,                            -- kind start, poke
+    slice       int,                               -- kind slice: somebody of it is due
     created_at  timestamptz not null default now(),
     due_at      timestamptz not null default now() -- not before; moved on by failures
 );
 -- One for each half of the router: a million starts that wait for Temporal must not
 -- stand in the way of events.
 create index intents_route on intents (due_at, id) where kind in ('event', 'member');
-create index intents_deliver on intents (due_at, id) where kind in ('start', 'poke');
+create index intents_deliver on intents (due_at, id) where kind in ('start', 'poke', 'slice');
 
 create table journeys (
     id           bigint generated always as identity primary key,
@@ -97,6 +111,8 @@ create table journeys (
     goal_minor   bigint,
     entered_by   text not null,                    -- event, segment or api
     start_event  text,                             -- the event that started it: once, however often it is routed
+    slice        int references slices,            -- null: it has a workflow of its own
+    due_at       timestamptz,                      -- of a slice's member: real time of the next look; null: an event will say
     entered_at   timestamptz not null,             -- campaign time
     ended_at     timestamptz,                      -- campaign time
     created_at   timestamptz not null default now(),
@@ -105,6 +121,7 @@ create table journeys (
     foreign key (campaign, version) references campaign_versions
 ) with (fillfactor = 70);
 create index journeys_member on journeys (member);
+create index journeys_slice on journeys (slice, due_at) where slice is not null;
 create index journeys_active on journeys (campaign, journey, step) where status = 'active';
 
 -- One row per turn: a turn that is asked for again after a lost answer is answered from here.
@@ -158,11 +175,16 @@ create table messages (
     reason       text not null default '',
     provider_id  text not null default '',
     attempts     int not null default 0,
+    first_try    timestamptz,                      -- real
+    slice        int references slices,            -- sent in pages by this slice's workflow; null: by the journey's own
+    via          text not null default '',         -- of a slice: the channel to try next
+    due_at       timestamptz,                      -- of a slice: real time of the next try; null: settled
     at           timestamptz not null,             -- decided, campaign time
     deadline     timestamptz,                      -- campaign time
     sent_at      timestamptz                       -- real
 );
 create index messages_member on messages (member, at);
+create index messages_slice on messages (slice, via, due_at) where due_at is not null;
 create index messages_campaign on messages (campaign, state);
 
 create table offers (
@@ -321,6 +343,6 @@ create table idempotency (
 
 -- +goose Down
 drop table idempotency, api_keys, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
-    offer_stock, offers, messages, effects, trace, turns, journeys, intents, events, members, campaign_versions, campaigns;
+    offer_stock, offers, messages, effects, trace, turns, journeys, intents, events, members, slices, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function append_only();

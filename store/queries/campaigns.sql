@@ -74,9 +74,12 @@ select exists (select from journeys where campaign = $1 and status = 'active');
 -- A journey that is over may still have messages that the pause holds.
 insert into intents (kind, member, journey)
 select 'poke', member, id from journeys j
- where j.campaign = $1
+ where j.campaign = $1 and j.slice is null
    and (j.status = 'active' or j.id in (select m.journey from messages m where m.campaign = $1 and m.state in ('claimed', 'unknown')))
  order by id;
+
+-- name: PokeSlices :exec
+insert into intents (kind, slice) select 'slice', id from slices where campaign = $1 order by id;
 
 -- name: EndDrained :many
 update campaigns c set state = 'ended', ended_at = clock_timestamp()

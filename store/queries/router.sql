@@ -5,7 +5,7 @@ select * from intents where kind in ('event', 'member') and due_at <= clock_time
  order by due_at, id limit sqlc.arg(most) for update skip locked;
 
 -- name: IntentsToDeliver :many
-select * from intents where kind in ('start', 'poke') and due_at <= clock_timestamp()
+select * from intents where kind in ('start', 'poke', 'slice') and due_at <= clock_timestamp()
  order by due_at, id limit sqlc.arg(most) for update skip locked;
 
 -- name: DropIntents :exec
@@ -31,9 +31,19 @@ select id, type, member, seq, time, stored_at, properties from events where id =
 -- does it in that order, whatever language the database sorts by.
 select * from members where id = any(sqlc.arg(ids)::text[]) order by id collate "C" for update;
 
+-- name: SliceWork :many
+select id, campaign, journey, workflow_id from slices where id = any(sqlc.arg(ids)::int[]);
+
+-- name: AddSliceIntents :exec
+insert into intents (kind, slice) select 'slice', unnest(sqlc.arg(slices)::int[]);
+
+-- name: DueNow :exec
+-- Under the lock of the members' rows, like everything that moves a journey.
+update journeys set due_at = clock_timestamp() where id = any(sqlc.arg(ids)::bigint[]);
+
 -- name: ListeningJourneys :many
 -- Journeys of this member that want to hear this type; ended ones until their horizon.
-select j.id, j.status, j.campaign, j.wait_until
+select j.id, j.status, j.campaign, j.wait_until, j.slice
   from journeys j
  where j.member = sqlc.arg(member) and sqlc.arg(type)::text = any(j.listens);
 
@@ -41,12 +51,6 @@ select j.id, j.status, j.campaign, j.wait_until
 select count(*)::int as entries, coalesce(bool_or(status = 'active'), false)::boolean as active,
        coalesce(max(entered_at), 'epoch')::timestamptz as last_entered
   from journeys where campaign = $1 and journey = $2 and member = $3;
-
--- name: InsertJourney :one
-insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at, start_event)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-on conflict do nothing
-returning id;
 
 -- name: RunningCampaigns :many
 select c.*, v.digest, clock_timestamp()::timestamptz as real_now
@@ -57,6 +61,11 @@ select c.*, v.digest, clock_timestamp()::timestamptz as real_now
 select c.*, v.digest, clock_timestamp()::timestamptz as real_now
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
  where c.name = $1;
+
+-- name: EntrySummaries :many
+select member, count(*)::int as entries, bool_or(status = 'active')::boolean as active, max(entered_at)::timestamptz as last_entered
+  from journeys where campaign = sqlc.arg(campaign) and journey = sqlc.arg(journey) and member = any(sqlc.arg(members)::text[])
+ group by member;
 
 -- name: MembersAfter :many
 select id from members where id > sqlc.arg(after) order by id limit sqlc.arg(most);

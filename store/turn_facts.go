@@ -1,0 +1,331 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/store/db"
+)
+
+// Need is what one turn must be told.
+type Need struct {
+	Turn *TurnTx
+	// Types are the event types that may have to be judged, Since the own time from which
+	// on events that were judged before are wanted again.
+	Types     []string
+	Since     time.Time
+	Behaviour []campaign.Behaviour
+	// Cap is set where messages are capped: how far back they count, zero for ever.
+	Cap *time.Duration
+	// Offers is set where what the member has taken matters.
+	Offers bool
+
+	Facts Facts
+}
+
+// Facts are what Gather found out.
+type Facts struct {
+	// Events are those not judged yet and those wanted again, by number. More is set when
+	// there are others left: then Now is the moment up to which they are known.
+	Events []campaign.Event
+	More   bool
+	Now    time.Time
+
+	Behaviour map[campaign.Behaviour]campaign.BehaviourValue
+	// Sent are the moments of the member's messages that count against the campaign's cap.
+	Sent []time.Time
+	// Taken counts the offers that the member has taken in this campaign, by name.
+	Taken map[string]int
+}
+
+// Statements of a page's facts, see page.go. w.i is the place of the turn in the page.
+const (
+	// What no turn has judged yet, in the order of its storing, and what was judged
+	// before, but by its own time belongs to the step that began since.
+	pageEventsSQL = `
+select w.i, e.*
+  from unnest($1::int[], $2::text[], $3::bigint[], $4::timestamptz[]) as w (i, member, cursor, since)
+ cross join lateral (
+       (select true as judged, id, type, member, seq, time, stored_at, properties from events
+         where member = w.member and type = any($5::text[]) and time >= w.since and seq <= w.cursor)
+       union all
+       (select false, id, type, member, seq, time, stored_at, properties from events
+         where member = w.member and type = any($5::text[]) and seq > w.cursor order by seq limit $6)
+       ) e
+ order by w.i, e.seq`
+
+	pageCountSQL = `
+select w.i, b.times, b.last
+  from unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[]) as w (i, member, after, now)
+ cross join lateral (
+       select count(*)::bigint as times, coalesce(max(time), 'epoch')::timestamptz as last from events
+        where member = w.member and type = $5 and time > w.after and time <= w.now
+       ) b`
+
+	// As SumBehaviour in queries/turn.sql, for a page.
+	pageSumSQL = `
+select w.i, b.minor, b.total
+  from unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[]) as w (i, member, after, now)
+ cross join lateral (
+       select greatest(least(coalesce(sum((e.properties -> $6::text ->> 'amount')::numeric * 100)
+                      filter (where (e.properties -> $6::text ->> 'amount') ~ '^-?[0-9]{1,17}([.][0-9]{1,2})?$'), 0),
+                      9223372036854775807), -9223372036854775807)::bigint as minor,
+              coalesce(sum((e.properties ->> $6::text)::double precision)
+                      filter (where jsonb_typeof(e.properties -> $6::text) = 'number'), 0)::double precision as total
+         from events e
+        where e.member = w.member and e.type = $5 and e.time > w.after and e.time <= w.now
+       ) b`
+
+	// Messages that count against the campaign's cap; one that was refused or dropped
+	// reached nobody.
+	pageSentSQL = `
+select w.i, m.at
+  from unnest($1::int[], $2::text[], $3::timestamptz[], $4::text[]) as w (i, member, after, campaign)
+  join messages m on m.member = w.member and m.at > w.after and m.campaign = w.campaign
+   and m.kind = 'marketing' and m.state in ('claimed', 'sent', 'unknown')
+ order by w.i, m.at`
+
+	pageTakenSQL = `
+select w.i, o.offer, count(*)::int
+  from unnest($1::int[], $2::text[], $3::text[]) as w (i, member, campaign)
+  join offers o on o.member = w.member and o.campaign = w.campaign and o.state = 'taken'
+ group by w.i, o.offer`
+)
+
+// Gather finds out what the turns need, all in one round trip.
+func (p *PageTx) Gather(ctx context.Context, needs []*Need) error {
+	if len(needs) == 0 {
+		return nil
+	}
+	var (
+		batch pgx.Batch
+		reads []func(pgx.BatchResults) error
+	)
+	for _, n := range needs {
+		n.Facts = Facts{Now: n.Turn.now, Behaviour: map[campaign.Behaviour]campaign.BehaviourValue{}, Taken: map[string]int{}}
+	}
+	ask := func(sql string, read func(pgx.BatchResults) error, args ...any) {
+		batch.Queue(sql, args...)
+		reads = append(reads, read)
+	}
+	askEvents(needs, ask)
+	askBehaviour(needs, ask)
+	askSent(needs, ask)
+	askTaken(needs, ask)
+	if batch.Len() == 0 {
+		return nil
+	}
+	return inBatch(p.conn.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
+		for _, read := range reads {
+			if err := read(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+type asker = func(sql string, read func(pgx.BatchResults) error, args ...any)
+
+// rows reads the next statement's rows into values.
+func rows(r pgx.BatchResults, do func() error, into ...any) error {
+	found, err := r.Query()
+	if err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(found, into, do)
+	return err
+}
+
+// askEvents asks once for each list of types: the turns of one journey's members share it.
+func askEvents(needs []*Need, ask asker) {
+	type group struct {
+		types   []string
+		i       []int32
+		members []string
+		cursors []int64
+		since   []time.Time
+	}
+	var groups []*group
+	for i, n := range needs {
+		if len(n.Types) == 0 {
+			continue
+		}
+		var g *group
+		for _, have := range groups {
+			if &have.types[0] == &n.Types[0] && len(have.types) == len(n.Types) {
+				g = have
+			}
+		}
+		if g == nil {
+			g = &group{types: n.Types}
+			groups = append(groups, g)
+		}
+		g.i, g.members = append(g.i, int32(i)), append(g.members, n.Turn.row.Member)
+		g.cursors, g.since = append(g.cursors, n.Turn.row.Cursor), append(g.since, n.Since)
+	}
+	for _, g := range groups {
+		ask(pageEventsSQL, func(r pgx.BatchResults) error { return readEvents(r, needs) },
+			g.i, g.members, g.cursors, g.since, g.types, maxEventsPerTurn)
+	}
+}
+
+func readEvents(r pgx.BatchResults, needs []*Need) error {
+	var (
+		i      int32
+		judged bool
+		e      campaign.Event
+		stored time.Time
+		fresh  = map[int32]int{}
+	)
+	err := rows(r, func() error {
+		n := needs[i]
+		e.Stored = n.Turn.clock.At(stored)
+		n.Facts.Events = append(n.Facts.Events, e)
+		e.Properties = nil
+		if !judged {
+			fresh[i]++
+		}
+		return nil
+	}, &i, &judged, &e.ID, &e.Type, &e.Member, &e.Seq, &e.Time, &stored, &e.Properties)
+	for i, n := range fresh {
+		if f := &needs[i].Facts; n == maxEventsPerTurn {
+			f.More, f.Now = true, f.Events[len(f.Events)-1].Stored
+		}
+	}
+	return err
+}
+
+func askBehaviour(needs []*Need, ask asker) {
+	type group struct {
+		i          []int32
+		members    []string
+		after, now []time.Time
+	}
+	groups := map[campaign.Behaviour]*group{}
+	var order []campaign.Behaviour
+	for i, n := range needs {
+		for _, b := range n.Behaviour {
+			g := groups[b]
+			if g == nil {
+				g = &group{}
+				groups[b] = g
+				order = append(order, b)
+			}
+			g.i, g.members = append(g.i, int32(i)), append(g.members, n.Turn.row.Member)
+			g.after, g.now = append(g.after, since(b.Within, n.Turn.now)), append(g.now, n.Turn.now)
+		}
+	}
+	for _, b := range order {
+		g := groups[b]
+		var (
+			i int32
+			v campaign.BehaviourValue
+		)
+		keep := func() error {
+			if b.Function != "sum" && v.Count == 0 {
+				v.Last = time.Time{}
+			}
+			needs[i].Facts.Behaviour[b] = v
+			return nil
+		}
+		if b.Function == "sum" {
+			ask(pageSumSQL, func(r pgx.BatchResults) error { return rows(r, keep, &i, &v.Minor, &v.Sum) },
+				g.i, g.members, g.after, g.now, b.Event, b.Property)
+			continue
+		}
+		ask(pageCountSQL, func(r pgx.BatchResults) error { return rows(r, keep, &i, &v.Count, &v.Last) },
+			g.i, g.members, g.after, g.now, b.Event)
+	}
+}
+
+func since(within time.Duration, now time.Time) time.Time {
+	if within > 0 {
+		return now.Add(-within)
+	}
+	return time.Unix(0, 0)
+}
+
+func askSent(needs []*Need, ask asker) {
+	var (
+		at                 []int32
+		members, campaigns []string
+		after              []time.Time
+	)
+	for i, n := range needs {
+		if n.Cap == nil {
+			continue
+		}
+		at, members, campaigns = append(at, int32(i)), append(members, n.Turn.row.Member), append(campaigns, n.Turn.row.Campaign)
+		after = append(after, since(*n.Cap, n.Turn.now))
+	}
+	if len(at) == 0 {
+		return
+	}
+	var (
+		i    int32
+		sent time.Time
+	)
+	ask(pageSentSQL, func(r pgx.BatchResults) error {
+		return rows(r, func() error {
+			needs[i].Facts.Sent = append(needs[i].Facts.Sent, sent)
+			return nil
+		}, &i, &sent)
+	}, at, members, after, campaigns)
+}
+
+func askTaken(needs []*Need, ask asker) {
+	var (
+		at                 []int32
+		members, campaigns []string
+	)
+	for i, n := range needs {
+		if n.Offers {
+			at, members, campaigns = append(at, int32(i)), append(members, n.Turn.row.Member), append(campaigns, n.Turn.row.Campaign)
+		}
+	}
+	if len(at) == 0 {
+		return
+	}
+	var (
+		i, times int32
+		offer    string
+	)
+	ask(pageTakenSQL, func(r pgx.BatchResults) error {
+		return rows(r, func() error {
+			needs[i].Facts.Taken[offer] = int(times)
+			return nil
+		}, &i, &offer, &times)
+	}, at, members, campaigns)
+}
+
+func behaviour(ctx context.Context, q *db.Queries, member string, now time.Time, questions []campaign.Behaviour) (map[campaign.Behaviour]campaign.BehaviourValue, error) {
+	answers := make(map[campaign.Behaviour]campaign.BehaviourValue, len(questions))
+	for _, b := range questions {
+		after := time.Unix(0, 0)
+		if b.Within > 0 {
+			after = now.Add(-b.Within)
+		}
+		var v campaign.BehaviourValue
+		if b.Function == "sum" {
+			row, err := q.SumBehaviour(ctx, db.SumBehaviourParams{Member: member, Type: b.Event, Property: b.Property, After: after, Now: now})
+			if err != nil {
+				return nil, err
+			}
+			v.Minor, v.Sum = row.Minor, row.Total
+		} else {
+			row, err := q.CountBehaviour(ctx, member, b.Event, after, now)
+			if err != nil {
+				return nil, err
+			}
+			if v.Count = row.Times; v.Count > 0 {
+				v.Last = row.Last
+			}
+		}
+		answers[b] = v
+	}
+	return answers, nil
+}
