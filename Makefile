@@ -53,7 +53,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each
 
 .PHONY: histories
 histories: postgres ## record Temporal histories for the replay tests
-	$(DEVSTACK) run -- go test -count=1 -run TestHistories ./e2e -record
+	$(DEVSTACK) run -- go test -count=1 -run "TestHistories|TestSliceHistories" ./e2e -record
 
 .PHONY: vet
 vet: ## go vet

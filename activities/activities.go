@@ -24,9 +24,10 @@ type Turns interface {
 	AdvanceSlice(ctx context.Context, in campaign.SliceInput, beat func()) (campaign.SliceResult, error)
 }
 
-// Sweeps looks at one page of members for those whom a segment lets in.
+// Sweeps looks at members page by page for those whom a segment lets in; beat is called
+// after each page.
 type Sweeps interface {
-	Sweep(ctx context.Context, in campaign.SweepInput) (campaign.SweepResult, error)
+	Sweep(ctx context.Context, in campaign.SweepInput, beat func()) (campaign.SweepResult, error)
 }
 
 // Messages keeps claimed messages and how they ended.
@@ -72,9 +73,9 @@ func (a *Activities) AdvanceSlice(ctx context.Context, in campaign.SliceInput) (
 	return result, nil
 }
 
-// Sweep looks at one page of members.
+// Sweep looks at some pages of members.
 func (a *Activities) Sweep(ctx context.Context, in campaign.SweepInput) (campaign.SweepResult, error) {
-	result, err := a.Sweeps.Sweep(ctx, in)
+	result, err := a.Sweeps.Sweep(ctx, in, func() { activity.RecordHeartbeat(ctx) })
 	if err != nil {
 		return result, a.failed(ctx, campaign.ActivitySweep, err, slog.String("campaign", in.Campaign))
 	}

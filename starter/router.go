@@ -362,7 +362,7 @@ func (r *Router) Enter(ctx context.Context, campaignName, name, member string, p
 		}
 		out = EntryResult{Entered: e.Row != 0, Reason: e.Why}
 		if out.Entered {
-			out.ID, out.WorkflowID = e.Row, e.ID.WorkflowID()
+			out.ID, out.WorkflowID = e.Row, e.Workflow
 		}
 		return nil
 	})

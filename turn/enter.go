@@ -3,6 +3,7 @@ package turn
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
@@ -15,6 +16,8 @@ type Entry struct {
 	Row int64 // 0: not entered
 	ID  campaign.JourneyID
 	Why string // why not, one of journey.Not…
+	// Workflow is the one that turns her: her own, or that of her slice.
+	Workflow string
 }
 
 // ByEvent lets an event start the journeys that it starts, in every campaign that
@@ -122,7 +125,11 @@ func (t *Taker) enter(ctx context.Context, tx *store.EntryTx, c store.RunningCam
 	if err == nil && row == 0 {
 		return Entry{Why: journey.NotActive}, nil
 	}
-	return Entry{Row: row, ID: adm.ID}, err
+	workflow := adm.ID.WorkflowID()
+	if sliced(p, candidate.Journey) {
+		workflow = campaign.SliceWorkflowID(adm.ID.Campaign, adm.ID.Journey, campaign.SliceOf(adm.ID.Member))
+	}
+	return Entry{Row: row, ID: adm.ID, Workflow: workflow}, err
 }
 
 func sliced(p *journey.Program, name string) bool {
@@ -146,9 +153,13 @@ func asks(questions []campaign.Behaviour, eventType string) bool {
 	return false
 }
 
-// sweepPage is how many members one page of a sweep looks at: short enough for one
-// activity, long enough that the page costs more than the activity around it.
-const sweepPage = 500
+const (
+	// sweepPage is how many members one transaction of a sweep locks and looks at, as a
+	// page of turns does.
+	sweepPage = 500
+	// sweepSpan is for how long one activity goes on with page after page.
+	sweepSpan = 5 * time.Second
+)
 
 // sweepEvery is the campaign time between two sweeps. Changes of members and their
 // events are acted on at once by the router; the sweep is for segments that change
@@ -161,32 +172,34 @@ type Sweeper struct {
 	Store *store.Store
 }
 
-// Sweep looks at one page of members.
-func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput) (campaign.SweepResult, error) {
-	running, err := s.Store.RunningCampaigns(ctx)
-	if err != nil {
-		return campaign.SweepResult{}, err
-	}
-	i := -1
-	for j := range running {
-		if running[j].Name == in.Campaign {
-			i = j
+// Sweep looks at members page after page until all were looked at or its span is over.
+// beat is called after each page.
+func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, beat func()) (campaign.SweepResult, error) {
+	for began := time.Now(); ; {
+		running, err := s.Store.RunningCampaigns(ctx)
+		if err != nil {
+			return campaign.SweepResult{}, err
+		}
+		i := slices.IndexFunc(running, func(c store.RunningCampaign) bool { return c.Name == in.Campaign })
+		if i < 0 {
+			return campaign.SweepResult{Over: true}, nil
+		}
+		members, err := s.Store.MembersAfter(ctx, in.After, sweepPage)
+		if err != nil {
+			return campaign.SweepResult{}, err
+		}
+		if err := s.page(ctx, in.Campaign, members); err != nil {
+			return campaign.SweepResult{}, err
+		}
+		if len(members) < sweepPage {
+			return campaign.SweepResult{Wait: running[i].Clock.RealSpan(sweepEvery)}, nil
+		}
+		in.After = members[len(members)-1]
+		beat()
+		if time.Since(began) > sweepSpan {
+			return campaign.SweepResult{After: in.After}, nil
 		}
 	}
-	if i < 0 {
-		return campaign.SweepResult{Over: true}, nil
-	}
-	members, err := s.Store.MembersAfter(ctx, in.After, sweepPage)
-	if err != nil {
-		return campaign.SweepResult{}, err
-	}
-	if err := s.page(ctx, in.Campaign, members); err != nil {
-		return campaign.SweepResult{}, err
-	}
-	if len(members) == sweepPage {
-		return campaign.SweepResult{After: members[len(members)-1]}, nil
-	}
-	return campaign.SweepResult{Wait: running[i].Clock.RealSpan(sweepEvery)}, nil
 }
 
 // page lets the members of a page enter, in one transaction. Should one of them be

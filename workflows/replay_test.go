@@ -21,7 +21,7 @@ import (
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/histories/*.json.gz")
-	if err != nil || len(files) < 6 {
+	if err != nil || len(files) < 9 {
 		t.Fatalf("%d histories, %v: there should be one of each way through the loop", len(files), err)
 	}
 	for _, file := range files {
@@ -66,5 +66,6 @@ func replay(t *testing.T, file string, fn any) (err error) {
 	}
 	r := worker.NewWorkflowReplayer()
 	r.RegisterWorkflowWithOptions(fn, workflow.RegisterOptions{Name: campaign.WorkflowJourney})
+	r.RegisterWorkflowWithOptions(workflows.Slice, workflow.RegisterOptions{Name: campaign.WorkflowSlice})
 	return r.ReplayWorkflowHistory(nil, history)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/banyanhq/banyan/definitions"
@@ -25,13 +26,15 @@ func readFile(e *env, name string) ([]byte, error) {
 }
 
 type checkCommand struct {
-	Files []string `arg:"" name:"file" help:"Campaign files; - is the standard input."`
+	Files    []string `arg:"" name:"file" help:"Campaign files; - is the standard input."`
+	Entrants int64    `placeholder:"N" help:"How many members are expected: says what each drive costs, and which one to use."`
 }
 
 type checked struct {
 	File     string               `json:"file"`
 	OK       bool                 `json:"ok"`
 	Problems definitions.Problems `json:"problems"`
+	Costs    []definitions.Cost   `json:"costs,omitempty"`
 }
 
 // Run checks files without a server.
@@ -42,11 +45,15 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 		if err != nil {
 			return err
 		}
-		_, problems := definitions.Check(file, source)
+		def, problems := definitions.Check(file, source)
 		if problems == nil {
 			problems = definitions.Problems{}
 		}
-		results = append(results, checked{file, !problems.Refused(), problems})
+		result := checked{File: file, OK: !problems.Refused(), Problems: problems}
+		if def != nil && c.Entrants > 0 {
+			result.Costs = definitions.Costs(def, c.Entrants)
+		}
+		results = append(results, result)
 		refused = refused || problems.Refused()
 	}
 	err := output(e, g, results, func(p *printer) {
@@ -56,6 +63,9 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 			}
 			if r.OK {
 				p.line("%s: ok", r.File)
+			}
+			for _, cost := range r.Costs {
+				p.line("\n%s", strings.TrimSuffix(cost.Text(), "\n"))
 			}
 		}
 	})

@@ -10,10 +10,11 @@ select * from members
  order by id limit sqlc.arg(size);
 
 -- name: MemberJourneys :many
-select j.id, j.campaign, j.version, j.journey, j.entry, j.workflow_id, j.holdout, j.step, j.step_name, j.summary,
+select j.id, j.campaign, j.version, j.journey, j.entry, coalesce(s.workflow_id, j.workflow_id)::text as workflow_id, j.holdout, j.step, j.step_name, j.summary,
        j.wait_until, j.status, j.outcome, j.goal_at, j.goal_event, j.goal_minor, j.entered_by, j.entered_at, j.ended_at,
-       (v.definition ->> 'timezone')::text as timezone
+       coalesce(v.timezone, '')::text as timezone
   from journeys j join campaign_versions v on v.campaign = j.campaign and v.version = j.version
+  left join slices s on s.id = j.slice
  where j.member = $1 order by j.entered_at desc, j.id desc limit 1000;
 
 -- name: MemberOffers :many
