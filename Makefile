@@ -10,7 +10,7 @@ SQLC          := $(TOOLS)/sqlc-1.31.1
 DEVSTACK      := go run ./devstack/cmd/devstack
 
 # Modules of their own keep heavy or test-only dependencies out of the product's go.mod.
-MODULES := . devstack/temporal deploy/composetest
+MODULES := . devstack/temporal deploy/composetest deploy/watchtest bench
 
 .PHONY: help
 help: ## this list
@@ -33,9 +33,11 @@ test: postgres ## all tests, on a real Temporal and PostgreSQL brought up for th
 	$(DEVSTACK) run -- go test -timeout 20m ./...
 	cd devstack/temporal && go test ./...
 	cd deploy/composetest && go test -count=1 ./... # go's cache does not watch docker-compose.yml
+	cd deploy/watchtest && go test -count=1 ./...
+	cd bench && go test -count=1 -timeout 10m ./... # every benchmark in its smallest size
 
 .PHONY: check
-check: tidy-check fmt-check vet lint generate-check race ## all that CI asks of a change
+check: tidy-check fmt-check vet lint generate-check race chaos-short ## all that CI asks of a change
 
 .PHONY: race
 race: postgres ## the tests under the race detector (long kill tests are left to `make test`)
@@ -45,11 +47,25 @@ race: postgres ## the tests under the race detector (long kill tests are left to
 e2e-postgres: postgres ## the end-to-end tests with Temporal on PostgreSQL, as in docker-compose.yml
 	$(DEVSTACK) run --temporal-store=postgres -- go test -count=1 -timeout 20m ./e2e/...
 
+# Both print their seed; SEED=… repeats the same faults at the same moments. MEMBERS=… suits
+# a machine that has other work.
+.PHONY: chaos
+chaos: postgres ## 5,000 members and 50 faults in ten minutes, judged; the report goes to docs/reliability.md
+	go build -o bin/chaos ./chaos && exec bin/chaos --seed=$(or $(SEED),0) --members=$(or $(MEMBERS),5000) --duration=10m --faults=50 --factor=900 --write=docs/reliability.md
+
+.PHONY: chaos-short
+chaos-short: postgres ## 300 members and 16 faults in 90 seconds, judged
+	go build -o bin/chaos ./chaos && exec bin/chaos --seed=$(or $(SEED),0) --members=300 --duration=90s --faults=16 --factor=5400 --settle=3m
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (20s) each
 	@set -e; for p in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),20s) $$p; done; done
+
+.PHONY: bench
+bench: postgres ## measure everything beside its alternative, and write docs/performance.md (20 minutes)
+	cd bench && go run . $(BENCH) && go run . --write ../docs/performance.md
 
 .PHONY: histories
 histories: postgres ## record Temporal histories for the replay tests

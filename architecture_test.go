@@ -36,8 +36,10 @@ var house = map[string]struct {
 	"channels/conformance":         {may: []string{"campaign", "channels"}},
 	"channels/all":                 {may: []string{"campaign", "channels", "channels/console", "channels/webhook"}},
 	"activities":                   {may: []string{"campaign", "channels"}, libs: []string{"temporal"}},
-	"starter":                      {may: []string{"campaign", "definitions", "rules", "journey", "turn", "store"}, libs: []string{"temporal"}},
+	"starter":                      {may: []string{"campaign", "definitions", "rules", "journey", "turn", "store"}, libs: []string{"temporal", "prometheus"}},
+	"telemetry":                    {may: []string{"activities", "campaign", "channels", "store"}, libs: []string{"temporal", "otel", "prometheus", "pgx"}},
 	"worker":                       {may: []string{"campaign", "channels", "activities", "workflows", "turn", "store"}, libs: []string{"temporal"}},
+	"doctor":                       {may: []string{"campaign", "starter", "store"}, libs: []string{"temporal"}},
 	"devstack":                     {may: []string{"campaign"}, libs: []string{"temporal", "pgx"}},
 	"devstack/devtest":             {may: []string{"campaign", "devstack"}, libs: []string{"temporal", "pgx"}},
 	"devstack/cmd/devstack":        {may: []string{"devstack"}},
@@ -45,14 +47,19 @@ var house = map[string]struct {
 	"demo/recount":                 {},
 	"demo/internal/generate":       {},
 	"demo/generate":                {may: []string{"demo/internal/generate"}},
-	"cmd/banyan":                   {may: []string{"*"}, libs: []string{"temporal", "pgx", "cel", "yaml"}},
+	"chaos":                        {may: []string{"chaos/judge", "chaos/proxy", "channels/webhook/webhooktest", "devstack"}, libs: []string{"temporal", "pgx"}},
+	"chaos/judge":                  {libs: []string{"temporal", "pgx"}}, // shares no code with what it judges
+	"chaos/proxy":                  {},
+	"cmd/banyan":                   {may: []string{"*"}, libs: []string{"temporal", "pgx", "cel", "yaml", "prometheus"}},
 }
 
 var guarded = map[string][]string{
-	"temporal": {"go.temporal.io/"},
-	"cel":      {"cel.dev/", "github.com/google/cel-go"},
-	"pgx":      {"github.com/jackc/pgx", "database/sql", "github.com/pressly/goose"},
-	"yaml":     {"go.yaml.in/yaml", "gopkg.in/yaml"},
+	"temporal":   {"go.temporal.io/"},
+	"otel":       {"go.opentelemetry.io/"},
+	"prometheus": {"github.com/prometheus/"},
+	"cel":        {"cel.dev/", "github.com/google/cel-go"},
+	"pgx":        {"github.com/jackc/pgx", "database/sql", "github.com/pressly/goose"},
+	"yaml":       {"go.yaml.in/yaml", "gopkg.in/yaml"},
 }
 
 const module = "github.com/banyanhq/banyan/"

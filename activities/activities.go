@@ -19,22 +19,22 @@ import (
 // Turns takes a turn of a journey, exactly once for each number.
 type Turns interface {
 	Advance(ctx context.Context, journey int64, turn int) (campaign.TurnResult, error)
-	// AdvanceSlice turns the members of a slice that are due, page by page; beat is called
-	// after each page.
-	AdvanceSlice(ctx context.Context, in campaign.SliceInput, beat func()) (campaign.SliceResult, error)
+	// AdvanceSlice turns the members of a slice that are due, page by page, as long as goOn
+	// says so after each.
+	AdvanceSlice(ctx context.Context, in campaign.SliceInput, goOn func() bool) (campaign.SliceResult, error)
 }
 
-// Sweeps looks at members page by page for those whom a segment lets in; beat is called
-// after each page.
+// Sweeps looks at members page by page for those whom a segment lets in, as long as goOn says
+// so after each.
 type Sweeps interface {
-	Sweep(ctx context.Context, in campaign.SweepInput, beat func()) (campaign.SweepResult, error)
+	Sweep(ctx context.Context, in campaign.SweepInput, goOn func() bool) (campaign.SweepResult, error)
 }
 
 // Messages keeps claimed messages and how they ended.
 type Messages interface {
 	Outgoing(ctx context.Context, keys ...string) ([]campaign.Outgoing, error)
 	OutgoingInSlice(ctx context.Context, slice int, channel string, most int) ([]campaign.Outgoing, error)
-	NextInSlice(ctx context.Context, slice int, channel string) (time.Duration, error)
+	NextInSlice(ctx context.Context, slice int) (map[string]time.Duration, error)
 	Trying(ctx context.Context, channel string, keys ...string) error
 	Record(ctx context.Context, attempts ...campaign.Attempt) error
 }
@@ -66,7 +66,7 @@ func (a *Activities) Advance(ctx context.Context, journey int64, turn int) (camp
 
 // AdvanceSlice turns the members of a slice that are due.
 func (a *Activities) AdvanceSlice(ctx context.Context, in campaign.SliceInput) (campaign.SliceResult, error) {
-	result, err := a.Turns.AdvanceSlice(ctx, in, func() { activity.RecordHeartbeat(ctx) })
+	result, err := a.Turns.AdvanceSlice(ctx, in, func() bool { return goOn(ctx) })
 	if err != nil {
 		return result, a.failed(ctx, campaign.ActivityAdvanceSlice, err, slog.Int("slice", in.Slice))
 	}
@@ -75,11 +75,25 @@ func (a *Activities) AdvanceSlice(ctx context.Context, in campaign.SliceInput) (
 
 // Sweep looks at some pages of members.
 func (a *Activities) Sweep(ctx context.Context, in campaign.SweepInput) (campaign.SweepResult, error) {
-	result, err := a.Sweeps.Sweep(ctx, in, func() { activity.RecordHeartbeat(ctx) })
+	result, err := a.Sweeps.Sweep(ctx, in, func() bool { return goOn(ctx) })
 	if err != nil {
 		return result, a.failed(ctx, campaign.ActivitySweep, err, slog.String("campaign", in.Campaign))
 	}
 	return result, nil
+}
+
+// goOn is called after each page of a long activity. It answers false when the worker is
+// being stopped: the next one goes on with the next page.
+func goOn(ctx context.Context) bool {
+	activity.RecordHeartbeat(ctx)
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return false
+	case <-ctx.Done():
+		return false
+	default:
+		return true
+	}
 }
 
 // failed logs an error and gives Temporal its class. Not found and invalid do not get

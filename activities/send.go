@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -82,13 +84,22 @@ func (a *Activities) SendSlice(ctx context.Context, in campaign.SliceInput) (res
 		if err != nil {
 			return result, a.failed(ctx, campaign.ActivitySendSlice, err, slog.Int("slice", in.Slice))
 		}
-		activity.RecordHeartbeat(ctx)
-		if time.Since(began) > sendSpan {
+		if !goOn(ctx) || time.Since(began) > sendSpan {
 			return result, nil
 		}
 	}
-	if result.Wait, err = a.Messages.NextInSlice(ctx, in.Slice, in.Via); err != nil {
+	next, err := a.Messages.NextInSlice(ctx, in.Slice)
+	if err != nil {
 		return result, a.failed(ctx, campaign.ActivitySendSlice, err, slog.Int("slice", in.Slice))
+	}
+	result.Wait = -1
+	for _, channel := range slices.Sorted(maps.Keys(next)) {
+		switch wait := next[channel]; {
+		case channel == in.Via:
+			result.Wait = wait
+		case wait == 0:
+			result.Channels = append(result.Channels, channel)
+		}
 	}
 	return result, nil
 }
@@ -122,8 +133,18 @@ func (a *Activities) sendPage(ctx context.Context, list []campaign.Outgoing, cha
 			}
 		})
 	}
-	for _, i := range try {
-		work <- i
+	for n, i := range try {
+		select {
+		case work <- i:
+			continue
+		case <-activity.GetWorkerStopChannel(ctx):
+		case <-ctx.Done():
+		}
+		// Who was not handed out was certainly not delivered by this attempt.
+		for _, i := range try[n:] {
+			attempts[i] = campaign.Attempt{Of: &list[i], Channel: channel, NotDone: !list[i].InDoubt}
+		}
+		break
 	}
 	close(work)
 	crew.Wait()

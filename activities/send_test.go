@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,7 @@ type desk struct {
 	doubted   []campaign.Attempt
 	recorded  []campaign.Attempt
 	page      []campaign.Outgoing // of a slice
-	next      time.Duration
+	next      map[string]time.Duration
 	mu        sync.Mutex
 	fails     error // what the channel answers
 	delivered []channels.Message
@@ -47,7 +48,9 @@ func (d *desk) OutgoingInSlice(_ context.Context, _ int, _ string, most int) ([]
 	return list, d.broken
 }
 
-func (d *desk) NextInSlice(context.Context, int, string) (time.Duration, error) { return d.next, nil }
+func (d *desk) NextInSlice(context.Context, int) (map[string]time.Duration, error) {
+	return d.next, nil
+}
 
 func (d *desk) Trying(_ context.Context, channel string, keys ...string) error {
 	for range keys {
@@ -249,7 +252,7 @@ func TestSendSlice(t *testing.T) {
 		return result, err
 	}
 	many := func(n int, change func(i int, o *campaign.Outgoing)) *desk {
-		d := &desk{next: -1}
+		d := &desk{}
 		for i := range n {
 			o := message()
 			o.Key = fmt.Sprint("k-", i)
@@ -262,7 +265,7 @@ func TestSendSlice(t *testing.T) {
 	}
 
 	d := many(450, nil)
-	if r, err := run(d); err != nil || r != (campaign.SendSliceResult{Sent: 450, Wait: -1}) || len(d.delivered) != 450 || len(d.settled) != 450 {
+	if r, err := run(d); err != nil || !reflect.DeepEqual(r, campaign.SendSliceResult{Sent: 450, Wait: -1}) || len(d.delivered) != 450 || len(d.settled) != 450 {
 		t.Errorf("%+v %v, %d delivered, %d settled", r, err, len(d.delivered), len(d.settled))
 	}
 	keys := map[string]bool{}
@@ -274,8 +277,9 @@ func TestSendSlice(t *testing.T) {
 	}
 
 	d = many(3, func(i int, o *campaign.Outgoing) { o.Attempts = i * 4 })
-	d.fails, d.next = channels.TryAgain("http_500", 3*time.Second, nil), 3*time.Second
-	if r, err := run(d); err != nil || r != (campaign.SendSliceResult{Wait: 3 * time.Second}) || len(d.notDone) != 3 {
+	d.fails = channels.TryAgain("http_500", 3*time.Second, nil)
+	d.next = map[string]time.Duration{"one": 3 * time.Second, "two": 0, "three": time.Hour}
+	if r, err := run(d); err != nil || !reflect.DeepEqual(r, campaign.SendSliceResult{Wait: 3 * time.Second, Channels: []string{"two"}}) || len(d.notDone) != 3 {
 		t.Errorf("%+v %v, not done %v", r, err, d.notDone)
 	}
 	for i, want := range []time.Duration{3 * time.Second, 16 * time.Second, 256 * time.Second} {

@@ -259,6 +259,9 @@ type StepCount struct {
 // SendSliceResult is what the workflow of a slice learns of some pages of sends.
 type SendSliceResult struct {
 	Sent int `json:"t,omitempty"`
+	// Channels lists others for which messages wait now: those that had to wait for one
+	// of this channel.
+	Channels []string `json:"c,omitempty"`
 	// Wait is the real span until the next message is to be tried; 0: at once; negative:
 	// there is none.
 	Wait time.Duration `json:"w"`
@@ -268,12 +271,14 @@ type SendSliceResult struct {
 // who is in a segment that starts a journey, and has not entered.
 type SweepInput struct {
 	Campaign string `json:"c"`
+	Start    int    `json:"s,omitempty"` // which of the starts by segment, from 0
 	After    string `json:"a,omitempty"` // the last member of the page before
 }
 
 // SweepResult is what one page of a sweep tells the campaign's workflow.
 type SweepResult struct {
-	After string        `json:"a,omitempty"` // where to go on; empty: the sweep is done
+	Start int           `json:"s,omitempty"`
+	After string        `json:"a,omitempty"` // where to go on; empty, and Start 0: the sweep is done
 	Wait  time.Duration `json:"w,omitempty"` // real span until the next sweep
 	Over  bool          `json:"o,omitempty"` // the campaign takes no more entrants
 }

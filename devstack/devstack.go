@@ -39,6 +39,9 @@ type Config struct {
 	// Ephemeral gives fresh data in a temporary folder that Down removes. Dir then
 	// only keeps what was built.
 	Ephemeral bool
+	// Durable makes an ephemeral PostgreSQL wait for the disk as one in production does.
+	// It is for measurements; tests need not wait.
+	Durable bool
 	// Own starts services of our own even where the environment names others. It is
 	// for tests that kill what they use.
 	Own bool

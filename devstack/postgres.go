@@ -180,7 +180,21 @@ func (p *Postgres) Kill() error {
 	return p.service.kill()
 }
 
-// Restart starts the cluster again after Kill: same port, same data.
+// Abort ends the server as `pg_ctl stop -m immediate` does: sessions are cut off, nothing
+// is written any more, and the next start recovers from the log. Unlike Kill it leaves
+// no process behind, so that a start right after it finds the data free.
+func (p *Postgres) Abort(ctx context.Context) error {
+	if p.service == nil {
+		return errors.New("abort PostgreSQL: somebody else runs it")
+	}
+	return p.service.stop(ctx, syscall.SIGQUIT, postgresStopGrace)
+}
+
+// Failed yields an error when the server ends that nobody stopped; never for one that
+// somebody else runs.
+func (p *Postgres) Failed() <-chan error { return p.service.failed() }
+
+// Restart starts the cluster again after Kill or Abort: same port, same data.
 func (p *Postgres) Restart(ctx context.Context) error {
 	if p.service == nil {
 		return errors.New("restart PostgreSQL: somebody else runs it")

@@ -81,7 +81,7 @@ func placeCluster(cfg Config) (*cluster, error) {
 			return nil, err
 		}
 	}
-	return &cluster{home: home, data: filepath.Join(home, "data"), account: account, ephemeral: cfg.Ephemeral}, nil
+	return &cluster{home: home, data: filepath.Join(home, "data"), account: account, ephemeral: cfg.Ephemeral && !cfg.Durable}, nil
 }
 
 // reachableHome makes a place for a cluster whose own is closed to PostgreSQL's user.

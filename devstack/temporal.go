@@ -221,6 +221,10 @@ func (t *Temporal) Kill() error {
 	return t.service.kill()
 }
 
+// Failed yields an error when the server ends that nobody stopped; never for one that
+// somebody else runs.
+func (t *Temporal) Failed() <-chan error { return t.service.failed() }
+
 // temporalIsExternal says whether the environment names a server. Temporal's default
 // configuration file alone does not count: a developer's profile for production must
 // not turn a local stack, or a test run, into visitors there.

@@ -256,7 +256,7 @@ func (f *fleet) state() string {
 func (f *fleet) allDone() {
 	f.t.Helper()
 	f.until("no journey is under way", func() bool {
-		return f.count(`select count(*) from journeys where status = 'active'`) == 0 && f.count(`select count(*) from intents`) == 0
+		return f.count(`select count(*) from journeys where status = 'active' or due_at is not null`) == 0 && f.count(`select count(*) from intents`) == 0
 	})
 	f.until("every message is settled", func() bool {
 		return f.count(`select count(*) from messages where state in ('claimed', 'unknown')`) == 0

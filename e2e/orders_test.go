@@ -156,7 +156,7 @@ func (k *keeper) advance(row int64, number int) (r campaign.TurnResult, err erro
 	if err := k.pool.QueryRow(k.ctx, `select slice from journeys where id = $1`, row).Scan(&slice); err != nil {
 		return r, err
 	}
-	if _, err := k.taker.AdvanceSlice(k.ctx, campaign.SliceInput{Slice: slice}, func() {}); err != nil {
+	if _, err := k.taker.AdvanceSlice(k.ctx, campaign.SliceInput{Slice: slice}, func() bool { return true }); err != nil {
 		return r, err
 	}
 	var wait float64

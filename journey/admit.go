@@ -71,6 +71,17 @@ func (p *Program) candidates(by string, fits func(campaign.Start) bool) []Candid
 	return list
 }
 
+// Audience puts to PostgreSQL, about all members at once, whether a segment lets them in.
+// Unless it is exact, those whom it lets through are still to be judged by Admit.
+func (p *Program) Audience(c Candidate, now time.Time) (rules.Audience, error) {
+	name := p.plans[c.Journey].Starts[c.start].Segment
+	seg, ok := p.env.Segment(name)
+	if !ok {
+		return rules.Audience{}, campaign.Errorf(campaign.CodeInvalid, "campaign %s has no segment %s", p.def.Name, name)
+	}
+	return seg.Audience(now), nil
+}
+
 // EntryNeeds are the questions about past behaviour that a candidate's rule asks.
 func (p *Program) EntryNeeds(c Candidate) []campaign.Behaviour { return p.plans[c.Journey].startNeeds }
 

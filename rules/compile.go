@@ -120,12 +120,16 @@ func (e *Env) plan(src string, scope *scoped, want Want, checked *cel.Ast, r *re
 	if issue, dear := tooDear(estimate.Max, src); dear {
 		return nil, []Issue{issue}
 	}
-	program, err := scope.cel.Program(checked, cel.EvalOptions(cel.OptOptimize))
+	program, err := scope.cel.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(compareSpans))
 	if err != nil {
 		return nil, []Issue{{Length: len(src), Message: "the expression cannot be evaluated: " + err.Error()}}
 	}
+	var push pushed
+	if want == WantBool {
+		push = e.push(checked.NativeRep().Expr())
+	}
 	return &Expr{
-		env: e, src: src, want: want, program: program,
+		env: e, src: src, pushed: push, want: want, program: program,
 		own: estimate.Max, cost: estimate.Max,
 		behaviours: r.asks, direct: r.members, reads: r.reads,
 	}, nil

@@ -24,6 +24,7 @@ type Expr struct {
 	segments   []string
 	behaviours []campaign.Behaviour
 	reads      map[string]bool
+	pushed     pushed // nil: nothing of it can be put to PostgreSQL
 }
 
 // String gives the source.

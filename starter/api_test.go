@@ -1,6 +1,7 @@
 package starter_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -349,5 +350,55 @@ func TestBootstrapKey(t *testing.T) {
 	}
 	if key, ok, err := a.store.Authenticate(t.Context(), second); !ok || err != nil || !key.May(store.ScopeEventsWrite) {
 		t.Errorf("the key is not valid: %v", err)
+	}
+}
+
+// While too much waits for the router, what would add to it is refused whole, with what
+// to do; everything else is answered, and a repeat is a new try.
+func TestBackPressure(t *testing.T) {
+	a := serve(t, func(c *starter.Config) { c.MaxIntents = 20 })
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); a.server.WatchPressure(ctx) }()
+	defer func() { stop(); <-done }()
+	a.must("POST", "/v1/campaigns", trial)
+	if _, err := a.exec("insert into intents (kind, member) select 'member', 'm' from generate_series(1, 21)"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return a.do("PUT", "/v1/members/m-0", `{}`).status == http.StatusTooManyRequests })
+	before := a.counts()
+	for name, r := range map[string]reply{
+		"one event": a.do("POST", "/v1/events", event("e-1", "")),
+		"a batch":   a.do("POST", "/v1/events/batch", `{"events":[`+event("e-1", "")+`,`+event("e-2", "")+`]}`),
+		"members":   a.do("POST", "/v1/members/batch", `{"id":"m-9"}`, "Content-Type", "application/x-ndjson", "Idempotency-Key", "k-1"),
+	} {
+		if r.status != http.StatusTooManyRequests || r.header.Get("Retry-After") != "5" || !strings.Contains(r.body, "nothing of this request was stored") {
+			t.Errorf("%s: %d %v %s", name, r.status, r.header, r.body)
+		}
+	}
+	if after := a.counts(); after != before {
+		t.Errorf("something was stored: %+v, then %+v", before, after)
+	}
+	a.must("GET", "/v1/members", "")
+	if _, err := a.exec("delete from intents"); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return a.do("POST", "/v1/events", event("e-1", "")).status == http.StatusAccepted })
+	// The refusal was not kept as the answer to this key.
+	a.must("POST", "/v1/members/batch", `{"id":"m-9"}`, "Content-Type", "application/x-ndjson", "Idempotency-Key", "k-1")
+}
+
+// waitFor waits until a condition holds.
+func waitFor(t *testing.T, holds func() bool) {
+	t.Helper()
+	limit := time.After(time.Minute)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-limit:
+			t.Fatal("waited in vain")
+		case <-tick.C:
+		}
 	}
 }

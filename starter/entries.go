@@ -28,7 +28,7 @@ var _ Entrances = (*Router)(nil)
 func (s *Server) registerEntries() {
 	handle(s, operation{
 		id: "enter-journey", method: http.MethodPost, path: "/v1/campaigns/{campaign}/journeys/{journey}/entries", tag: tagCampaigns,
-		scope: store.ScopeCampaignsWrite, summary: "Enter a member into a journey that starts by API", status: http.StatusCreated,
+		scope: store.ScopeCampaignsWrite, summary: "Enter a member into a journey that starts by API", status: http.StatusCreated, adds: true,
 		detail: "409 says why a member may not enter: already in, the entry rule, the window, the state of the campaign.",
 		errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, s.enter)

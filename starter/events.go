@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strings"
@@ -53,12 +52,12 @@ func (s *Server) registerEvents() {
 	errs := []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusServiceUnavailable}
 	handle(s, operation{
 		id: "send-event", method: http.MethodPost, path: "/v1/events", tag: "events", scope: store.ScopeEventsWrite,
-		summary: "Tell one event", status: http.StatusAccepted, errors: errs,
+		summary: "Tell one event", status: http.StatusAccepted, errors: errs, adds: true,
 		body: textBody("The event", map[string]*huma.Schema{typeJSON: schemaOf[EventRequest](s)}),
 	}, s.sendEvent)
 	handle(s, operation{
 		id: "send-events", method: http.MethodPost, path: "/v1/events/batch", tag: "events", scope: store.ScopeEventsWrite,
-		summary: "Tell up to 1,000 events at once", status: http.StatusAccepted, errors: errs,
+		summary: "Tell up to 1,000 events at once", status: http.StatusAccepted, errors: errs, adds: true,
 		detail: "All or none: if one is refused, nothing is stored. Events of one member keep their order.",
 		body: textBody("A batch, or one event a line", map[string]*huma.Schema{
 			typeJSON: schemaOf[EventBatch](s), typeNDJSON: {Type: huma.TypeString},
@@ -127,6 +126,9 @@ func (s *Server) storeEvents(ctx context.Context, batch []EventRequest, path fun
 		out.Results[i] = EventResult{events[i].ID, status}
 		if status == store.EventAccepted {
 			out.Accepted++
+			if s.cfg.Trace != nil {
+				s.cfg.Trace.Accepted(ctx, &events[i])
+			}
 		} else {
 			out.Duplicates++
 		}
@@ -152,7 +154,8 @@ func decodeStrict(body []byte, into any) *Problem {
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
 	if err == nil {
-		if _, err = decoder.Token(); errors.Is(err, io.EOF) {
+		// Asking the decoder for more would make it grow its buffer, for every event of a batch.
+		if len(bytes.TrimSpace(body[decoder.InputOffset():])) == 0 {
 			return nil
 		}
 		return problem(http.StatusBadRequest, "there is something after the JSON value")

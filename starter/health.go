@@ -16,6 +16,7 @@ import (
 type Health struct {
 	Status     string `json:"status" enum:"ok,degraded,unavailable"`
 	PostgreSQL string `json:"postgresql,omitempty" enum:"ok,unreachable"`
+	Migrations string `json:"migrations,omitempty" enum:"ok,missing,not asked" doc:"Whether the database has the tables that this build needs"`
 	Temporal   string `json:"temporal,omitempty" enum:"ok,unreachable,not asked"`
 	Version    string `json:"version,omitempty"`
 }
@@ -34,6 +35,7 @@ const (
 	healthUnavailable = "unavailable"
 	unreachable       = "unreachable"
 	notAsked          = "not asked"
+	missing           = "missing"
 )
 
 func (s *Server) registerHealth() {
@@ -44,7 +46,7 @@ func (s *Server) registerHealth() {
 	})
 	handle(s, operation{
 		id: "readyz", method: http.MethodGet, path: "/readyz", tag: "health", summary: "Can it do its work?",
-		detail: "503 while PostgreSQL is away. While only Temporal is away it says degraded, with 200: events and all " +
+		detail: "503 while PostgreSQL is away or lacks migrations. While only Temporal is away it says degraded, with 200: events and all " +
 			"other writes are accepted and routed later, so a load balancer must not turn them away.",
 		errors: []int{http.StatusServiceUnavailable},
 	}, func(ctx context.Context, _ *struct{}) (*healthAnswer, error) {
@@ -66,7 +68,7 @@ func (s *Server) registerHealth() {
 func ready(ctx context.Context, cfg *Config) (health Health, status int) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	health = Health{Status: healthOK, PostgreSQL: healthOK, Temporal: notAsked, Version: cfg.Version}
+	health = Health{Status: healthOK, PostgreSQL: healthOK, Migrations: healthOK, Temporal: notAsked, Version: cfg.Version}
 	status = http.StatusOK
 	var away error
 	var asking sync.WaitGroup
@@ -74,13 +76,16 @@ func ready(ctx context.Context, cfg *Config) (health Health, status int) {
 		health.Temporal = healthOK
 		asking.Go(func() { _, away = cfg.Temporal.CheckHealth(ctx, &client.CheckHealthRequest{}) })
 	}
-	err := cfg.Store.Ping(ctx)
+	have, need, err := cfg.Store.Schema(ctx)
 	asking.Wait()
 	if away != nil {
 		health.Temporal, health.Status = unreachable, healthDegraded
 	}
-	if err != nil {
-		health.PostgreSQL, health.Status, status = unreachable, healthUnavailable, http.StatusServiceUnavailable
+	switch {
+	case err != nil:
+		health.PostgreSQL, health.Migrations, health.Status, status = unreachable, notAsked, healthUnavailable, http.StatusServiceUnavailable
+	case have < need:
+		health.Migrations, health.Status, status = missing, healthUnavailable, http.StatusServiceUnavailable
 	}
 	return health, status
 }

@@ -61,8 +61,8 @@ func (s *Server) repeated(next http.Handler) http.Handler {
 	})
 }
 
-// first does the request and keeps its answer. A failure of ours is not kept, so that
-// the caller's next try is a real one.
+// first does the request and keeps its answer. A failure of ours is not kept, and no
+// "not now" either, so that the caller's next try is a real one.
 func (s *Server) first(w http.ResponseWriter, r *http.Request, caller int64, name string, next http.Handler) {
 	kept := &keptAnswer{ResponseWriter: w, status: http.StatusOK}
 	done := false
@@ -71,7 +71,7 @@ func (s *Server) first(w http.ResponseWriter, r *http.Request, caller int64, nam
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), settleTimeout)
 		defer cancel()
 		var err error
-		if done && kept.status < http.StatusInternalServerError {
+		if done && kept.status < http.StatusInternalServerError && kept.status != http.StatusTooManyRequests {
 			err = s.store.FinishIdempotent(ctx, caller, name, store.Answer{Status: kept.status, Body: kept.body.Bytes()})
 		} else {
 			err = s.store.ForgetIdempotent(ctx, caller, name)

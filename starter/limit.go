@@ -46,12 +46,15 @@ func (b *buckets) take(key int64) (wait time.Duration, ok bool) {
 	return 0, true
 }
 
+// retryAfter is a span as the header says it, in whole seconds.
+func retryAfter(wait time.Duration) string { return strconv.Itoa(int(math.Ceil(wait.Seconds()))) }
+
 // limited answers 429 to a key that asks too often.
 func (s *Server) limited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if key, ok := principal(r.Context()); ok {
 			if wait, ok := s.buckets.take(key.ID); !ok {
-				w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+				w.Header().Set("Retry-After", retryAfter(wait))
 				writeProblem(w, problem(http.StatusTooManyRequests, "this key makes too many requests; wait as Retry-After says, or send batches"))
 				return
 			}

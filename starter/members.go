@@ -75,12 +75,14 @@ func (s *Server) registerMembers() {
 		id: "put-member", method: http.MethodPut, path: "/v1/members/{member}", tag: tagMembers, scope: store.ScopeMembersWrite,
 		summary: "Tell what is known of a member", detail: "Makes the member if she is new, and merges what is told otherwise.",
 		errors: []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
+		adds:   true,
 		body:   textBody("The member", map[string]*huma.Schema{typeJSON: schemaOf[MemberRequest](s)}),
 	}, s.putMember)
 	handle(s, operation{
 		id: "put-members", method: http.MethodPost, path: "/v1/members/batch", tag: tagMembers, scope: store.ScopeMembersWrite,
 		summary: "Tell of up to 1,000 members at once, one JSON object a line", detail: "All or none. Each line is as the body of one member, with her id.",
 		errors: []int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
+		adds:   true,
 		body:   textBody("One member a line", map[string]*huma.Schema{typeNDJSON: schemaOf[MemberLine](s)}),
 	}, s.putMembers)
 	handle(s, operation{

@@ -10,10 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/banyanhq/banyan/campaign"
-	"github.com/banyanhq/banyan/store"
 )
 
 // metrics are what /metrics shows of the API.
@@ -24,7 +22,7 @@ type metrics struct {
 	events   *prometheus.CounterVec
 }
 
-func newMetrics(registry *prometheus.Registry, s *store.Store) (*metrics, error) {
+func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 	m := &metrics{
 		registry: registry,
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -38,15 +36,8 @@ func newMetrics(registry *prometheus.Registry, s *store.Store) (*metrics, error)
 			Name: "banyan_events_total", Help: "Events handed in, by what became of them.",
 		}, []string{"result"}),
 	}
-	connections := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "banyan_database_connections_in_use", Help: "Database connections at work.",
-	}, func() float64 { return float64(s.ConnsInUse()) })
-	for _, c := range []prometheus.Collector{
-		m.requests, m.seconds, m.events, connections, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	} {
-		var again prometheus.AlreadyRegisteredError
-		if err := registry.Register(c); err != nil && !errors.As(err, &again) {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events} {
+		if err := registry.Register(c); err != nil {
 			return nil, campaign.Errorf(campaign.CodeInternal, "register the metrics: %w", err)
 		}
 	}
@@ -66,10 +57,7 @@ func (s *Server) observed(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), contextRequest, id))
 		next.ServeHTTP(noted, r)
 
-		_, route := s.mux.Handler(r)
-		if route == "" {
-			route = "none"
-		}
+		route := s.route(r)
 		took := time.Since(began)
 		s.metrics.requests.WithLabelValues(route, method(r), strconv.Itoa(noted.status)).Inc()
 		s.metrics.seconds.WithLabelValues(route, method(r)).Observe(took.Seconds())
@@ -77,6 +65,14 @@ func (s *Server) observed(next http.Handler) http.Handler {
 			s.log.InfoContext(r.Context(), "request", "id", id, "route", route, "status", noted.status, "took", took)
 		}
 	})
+}
+
+// route is the pattern that a request matches. The path itself holds ids of members.
+func (s *Server) route(r *http.Request) string {
+	if _, route := s.mux.Handler(r); route != "" {
+		return route
+	}
+	return "none"
 }
 
 // method keeps a caller from inventing metric labels.

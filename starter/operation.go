@@ -29,6 +29,7 @@ type operation struct {
 	status  int         // on success, 200 unless set
 	errors  []int       // besides those that every call may answer
 	body    *huma.RequestBody
+	adds    bool // it leaves work for the router, and is refused while too much waits
 }
 
 // handle registers a handler. Its errors become problems by their campaign.Code; what
@@ -49,6 +50,11 @@ func handle[I, O any](s *Server, op operation, handler func(context.Context, *I)
 		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1,
 		RejectUnknownQueryParameters: true,
 	}, func(ctx context.Context, in *I) (*O, error) {
+		if op.adds {
+			if p := s.pressure.refusal(); p != nil {
+				return nil, huma.ErrorWithHeaders(p, http.Header{"Retry-After": {retryAfter(pressureRetry)}})
+			}
+		}
 		out, err := handler(ctx, in)
 		if err == nil {
 			return out, nil

@@ -31,6 +31,32 @@ type Router struct {
 	Taker  *turn.Taker
 	Client client.Client
 	Log    *slog.Logger
+	// Watch is told what the router does; nil: nobody watches.
+	Watch Watch
+	// Follow puts a delivery into the trace of the event that started its journey; nil:
+	// nothing is traced.
+	Follow func(ctx context.Context, event string) context.Context
+}
+
+// Watch is told what a router does, for instance to count it. It is called from several
+// goroutines.
+type Watch interface {
+	Routed(n int, done bool)                    // events and changed members
+	Delivered(kind store.IntentKind, done bool) // a start or a poke
+	HeldUp(campaign string)                     // an event is kept for a campaign that cannot be loaded
+}
+
+type nobody struct{}
+
+func (nobody) Routed(int, bool)                 {}
+func (nobody) Delivered(store.IntentKind, bool) {}
+func (nobody) HeldUp(string)                    {}
+
+func (r *Router) watch() Watch {
+	if r.Watch == nil {
+		return nobody{}
+	}
+	return r.Watch
 }
 
 const (
@@ -112,6 +138,7 @@ func (r *Router) route(ctx context.Context) (int, error) {
 		n, err = r.oneByOne(ctx)
 	}
 	if err == nil && n > 0 {
+		r.watch().Routed(n, true)
 		r.Store.Notify()
 	}
 	return n, err
@@ -130,6 +157,7 @@ func (r *Router) oneByOne(ctx context.Context) (done int, err error) {
 			return done, err
 		default:
 			r.Log.ErrorContext(ctx, "an event could not be routed; it is kept and tried again", "intent", at.ID, "kind", at.Kind, "error", err)
+			r.watch().Routed(1, false)
 			if err := r.Store.Postpone(ctx, at.ID, routeRetry); err != nil {
 				return done, err
 			}
@@ -188,6 +216,7 @@ func (r *Router) unlessBroken(ctx context.Context, tx *store.RouteTx, in *store.
 		return err
 	}
 	r.Log.ErrorContext(ctx, "a campaign cannot be loaded by this build; its events are kept", "campaign", broken.Campaign, "error", err)
+	r.watch().HeldUp(broken.Campaign)
 	tx.Later(in)
 	return nil
 }
@@ -206,8 +235,10 @@ func (r *Router) deliver(ctx context.Context) (int, error) {
 		for range min(deliverers, len(deliveries)) {
 			crew.Go(func() {
 				for d := range work {
-					if err := r.bring(ctx, d); err != nil {
-						r.Log.WarnContext(ctx, "start or poke not delivered, to be tried again", "kind", d.Kind, "journey", d.Row, "slice", d.Slice, "error", err)
+					err := r.bring(ctx, d)
+					r.watch().Delivered(d.Kind, err == nil)
+					if err != nil {
+						r.Log.WarnContext(ctx, "start or poke not delivered, to be tried again", "kind", d.Kind, "campaign", d.ID.Campaign, "journey", d.Row, "slice", d.Slice, "error", err)
 						mu.Lock()
 						again = append(again, d)
 						mu.Unlock()
@@ -227,6 +258,9 @@ func (r *Router) deliver(ctx context.Context) (int, error) {
 func (r *Router) bring(ctx context.Context, d store.Delivery) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
+	if r.Follow != nil {
+		ctx = r.Follow(ctx, d.Event)
+	}
 	switch {
 	case d.Kind == store.IntentSlice:
 		// Its workflow ends with its campaign; who comes later wakes a new run.
@@ -236,6 +270,9 @@ func (r *Router) bring(ctx context.Context, d store.Delivery) error {
 	case d.Done && d.Kind == store.IntentPoke:
 		if err := r.Taker.After(ctx, d.Row); err != nil {
 			return err
+		}
+		if !d.Unsettled {
+			return nil
 		}
 		// Its workflow may still hold a message that a paused campaign kept back.
 		err := r.Client.SignalWorkflow(ctx, d.Workflow, "", campaign.SignalPoke, nil)
@@ -252,7 +289,7 @@ func (r *Router) bring(ctx context.Context, d store.Delivery) error {
 		var gone *serviceerror.NotFound
 		if errors.As(err, &gone) {
 			if d.Turn > 0 {
-				r.Log.WarnContext(ctx, "a journey is under way but its workflow is gone; run banyan doctor", "journey", d.Row, "workflow", d.Workflow)
+				r.Log.WarnContext(ctx, "a journey is under way but its workflow is gone; run banyan doctor --repair", "campaign", d.ID.Campaign, "journey", d.Row)
 			}
 			// Before the first turn the workflow has not been started yet, and that
 			// turn will see what this poke is about.

@@ -8,6 +8,9 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // Timeouts of the server. A body of 8 MiB over a slow line takes its time; a caller
@@ -17,8 +20,10 @@ const (
 	readTimeout       = 60 * time.Second
 	writeTimeout      = 90 * time.Second
 	idleTimeout       = 2 * time.Minute
-	shutdownTimeout   = 15 * time.Second
-	maxHeader         = 64 << 10
+	// shutdownTimeout is for requests under way. A process has ten seconds in all between
+	// SIGTERM and SIGKILL, and needs some of them for the rest.
+	shutdownTimeout = 8 * time.Second
+	maxHeader       = 64 << 10
 )
 
 func serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
@@ -38,7 +43,9 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
 	defer cancel()
 	if err := srv.Shutdown(finish); err != nil {
-		return err
+		// Who is cut off has no answer and asks again; nothing of it is half done.
+		log.WarnContext(ctx, "requests were cut off that took too long", "after", shutdownTimeout)
+		_ = srv.Close() // there is nobody left to tell
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -74,6 +81,14 @@ func NewProbes(cfg Config) *Probes {
 
 // ServeHTTP implements http.Handler.
 func (p *Probes) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.mux.ServeHTTP(w, r) }
+
+// ServeMetrics shows a registry at /metrics on a listener of its own, without a key,
+// until ctx is done. It is for a port that only the monitoring reaches.
+func ServeMetrics(ctx context.Context, listener net.Listener, registry *prometheus.Registry, log *slog.Logger) error {
+	var mux http.ServeMux
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return serve(ctx, listener, &mux, log)
+}
 
 // Serve answers on the listener until ctx is done.
 func (p *Probes) Serve(ctx context.Context, listener net.Listener) error {

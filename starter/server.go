@@ -59,6 +59,17 @@ type Config struct {
 	DemoClock bool
 	// Rate is how many requests a second one key may make; DefaultRate unless set.
 	Rate float64
+	// MaxIntents is how much may wait for the router before what would add to it is
+	// refused with 429; 0 means no limit. It is watched while Serve runs.
+	MaxIntents int64
+	// Trace may follow requests and the events that they tell; nil: nothing is traced.
+	Trace Trace
+}
+
+// Trace follows requests and events.
+type Trace interface {
+	HTTP(next http.Handler, route func(*http.Request) string) http.Handler
+	Accepted(ctx context.Context, e *campaign.Event)
 }
 
 // Server is the HTTP API. It implements http.Handler.
@@ -70,7 +81,9 @@ type Server struct {
 	api     huma.API
 	metrics *metrics
 	buckets *buckets
-	handler http.Handler
+	// pressure is known while Serve runs
+	pressure *pressure
+	handler  http.Handler
 
 	vocabularies vocabularies
 }
@@ -104,10 +117,11 @@ func NewServer(cfg Config) (*Server, error) {
 	useProblems()
 	s := &Server{
 		cfg: cfg, store: cfg.Store, log: cfg.Log, mux: new(routes),
-		buckets: newBuckets(rate.Limit(cfg.Rate), int(2*cfg.Rate)),
+		buckets:  newBuckets(rate.Limit(cfg.Rate), int(2*cfg.Rate)),
+		pressure: newPressure(cfg.Store, cfg.MaxIntents, cfg.Log),
 	}
 	var err error
-	if s.metrics, err = newMetrics(cfg.Metrics, cfg.Store); err != nil {
+	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
 		return nil, err
 	}
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
@@ -120,6 +134,9 @@ func NewServer(cfg Config) (*Server, error) {
 	}
 	// From the outside in: what is cheap to refuse is refused first.
 	s.handler = s.observed(s.recovered(s.authenticated(s.limited(s.routed(s.read(s.repeated(s.mux)))))))
+	if cfg.Trace != nil {
+		s.handler = cfg.Trace.HTTP(s.handler, s.route)
+	}
 	return s, nil
 }
 
@@ -146,6 +163,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	tidying, stop := context.WithCancel(ctx)
 	defer stop()
 	go s.tidy(tidying)
+	go s.pressure.run(tidying)
 	return serve(ctx, listener, s, s.log)
 }
 

@@ -62,6 +62,8 @@ type api struct {
 	http  *httptest.Server
 	url   string // of the database
 	key   string
+
+	server *starter.Server
 }
 
 type entrances func(campaign, journey, member string, properties json.RawMessage) (starter.EntryResult, error)
@@ -89,7 +91,7 @@ func serve(tb testing.TB, change ...func(*starter.Config)) *api {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	a := &api{t: tb, store: s, http: httptest.NewServer(server), url: url}
+	a := &api{t: tb, store: s, http: httptest.NewServer(server), url: url, server: server}
 	tb.Cleanup(a.http.Close)
 	a.key = a.newKey(store.ScopeAdmin)
 	return a

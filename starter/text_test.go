@@ -159,8 +159,10 @@ func TestDoctor(t *testing.T) {
 		{"budgets", "update budgets set used = used + 1", "update budgets set used = used - 1"},
 		{"event numbers", "update members set event_seq = 5 where id = 'm-02'", "update members set event_seq = 0 where id = 'm-02'"},
 		{"router", "insert into intents (kind, member, created_at) values ('member', 'm-02', now() - interval '1 hour')", "delete from intents"},
-		{"messages", "update effects set state = 'unknown' where key = 'send-1'", "update effects set state = 'settled' where key = 'send-1'"},
-		{"journeys", "update journeys set wait_until = now() - interval '1 hour' where status = 'active'", ""},
+		{
+			"messages", "update effects set state = 'claimed', claimed_at = now() - interval '2 hours' where key = 'send-1'",
+			"update effects set state = 'settled' where key = 'send-1'",
+		},
 	} {
 		before := len(ill())
 		if _, err := a.exec(c.harm); err != nil {

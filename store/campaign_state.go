@@ -86,12 +86,12 @@ func (s *Store) End(ctx context.Context, name string, drain bool) error {
 		if state == StateEnded || state == StateDraining && drain {
 			return campaign.Errorf(campaign.CodeConflict, "campaign %s is %s already", name, state)
 		}
-		active, err := q.HasActiveJourneys(ctx, name)
+		left, err := q.HasWorkLeft(ctx, name)
 		if err != nil {
 			return err
 		}
 		to := StateEnded
-		if drain && active {
+		if drain && left {
 			to = StateDraining
 		}
 		if err := q.SetCampaignState(ctx, string(to), name); err != nil {
@@ -113,7 +113,8 @@ func pokeAll(ctx context.Context, q *db.Queries, name string) error {
 	return q.PokeSlices(ctx, name)
 }
 
-// EndDrained ends the draining campaigns whose last journey is over and names them.
+// EndDrained ends the draining campaigns whose last journey is over and whose last
+// message is out, and names them.
 func (s *Store) EndDrained(ctx context.Context) ([]string, error) {
 	names, err := s.queries.EndDrained(ctx)
 	return names, translate(err, "end drained campaigns")

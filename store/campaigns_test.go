@@ -158,6 +158,21 @@ func TestCampaignStates(t *testing.T) {
 		t.Errorf("ended with a journey under way: %v %v", names, err)
 	}
 	exec("update journeys set status = 'done', outcome = 'done'")
+	exec(`insert into effects (key, kind, journey, turn, state) select 'k', 'send', id, 1, 'claimed' from journeys`)
+	exec(`insert into messages (key, campaign, version, journey, member, step, name, kind, bodies, state, at)
+		select 'k', 'trial', 1, id, 'm', '1', 'last', 'marketing', '[]', 'claimed', now() from journeys`)
+	if names, err := s.EndDrained(t.Context()); err != nil || len(names) != 0 {
+		t.Errorf("ended with a message on its way: %v %v", names, err)
+	}
+	exec("update campaigns set state = 'running'")
+	if err := s.End(t.Context(), "trial", true); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := s.CampaignState(t.Context(), "trial"); err != nil || state != store.StateDraining {
+		t.Errorf("with a message on its way it is %s, %v", state, err)
+	}
+	exec("update messages set state = 'unknown'")
+	exec("update effects set state = 'unknown'") // nobody will find out any more
 	if names, err := s.EndDrained(t.Context()); err != nil || len(names) != 1 {
 		t.Errorf("not ended: %v %v", names, err)
 	}

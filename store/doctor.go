@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,21 @@ type Finding struct {
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
+	// Items are what was found one by one, where it can be told apart.
+	Items []Item `json:"items,omitempty"`
+}
+
+// Item is one thing that was found, and what was done about it or is to be done.
+type Item struct {
+	What   string `json:"what"`
+	Done   string `json:"done,omitempty"`  // what a repair did
+	ToDo   string `json:"to_do,omitempty"` // what is left for a person
+	Mended bool   `json:"mended,omitempty"`
+}
+
+// Mended reports whether all that was found has been mended.
+func (f *Finding) Mended() bool {
+	return len(f.Items) > 0 && !slices.ContainsFunc(f.Items, func(i Item) bool { return !i.Mended })
 }
 
 // Examine recomputes what must be true of the data and compares. It changes nothing.
@@ -31,7 +47,7 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			return err
 		}
 		for _, check := range []func(context.Context, *db.Queries) (Finding, error){
-			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkSequences, checkIntents, checkEffects, checkOverdue,
+			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkSequences, checkIntents, checkEffects,
 		} {
 			f, err := check(ctx, q)
 			if err != nil {
@@ -46,18 +62,13 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 
 func (s *Store) schemaFinding(ctx context.Context) (f Finding, current bool, err error) {
 	f.Check = "migrations"
-	newest, err := newestMigration()
-	if err != nil {
-		return f, false, err
-	}
-	var have int64
-	err = s.pool.QueryRow(ctx, "select coalesce(max(version_id), 0) from goose_db_version where is_applied").Scan(&have)
+	have, newest, err := s.Schema(ctx)
 	switch {
-	case hasCode(err, pgUndefinedTable):
+	case err != nil:
+		return f, false, err
+	case have == 0:
 		f.Detail = "the database is empty: run banyan migrate up"
 		return f, false, nil
-	case err != nil:
-		return f, false, translate(err, "read the database's version")
 	case have < newest:
 		f.Detail = fmt.Sprintf("the database has version %d, this build needs %d: run banyan migrate up", have, newest)
 		return f, false, nil
@@ -69,12 +80,25 @@ func (s *Store) schemaFinding(ctx context.Context) (f Finding, current bool, err
 	return f, true, nil
 }
 
+// Schema answers the database's version, 0 while it is empty, and the one that this
+// build needs. A newer one will do as well.
+func (s *Store) Schema(ctx context.Context) (have, need int64, err error) {
+	if need, err = newestMigration(); err != nil {
+		return 0, 0, err
+	}
+	err = s.pool.QueryRow(ctx, "select coalesce(max(version_id), 0) from goose_db_version where is_applied").Scan(&have)
+	if hasCode(err, pgUndefinedTable) {
+		err = nil
+	}
+	return have, need, translate(err, "read the database's version")
+}
+
 // none makes a finding of a count that must be zero.
 func none(check, fine, wrong string, count int64) Finding {
 	if count == 0 {
-		return Finding{check, true, fine}
+		return Finding{Check: check, OK: true, Detail: fine}
 	}
-	return Finding{check, false, fmt.Sprintf(wrong, count)}
+	return Finding{Check: check, Detail: fmt.Sprintf(wrong, count)}
 }
 
 func checkPoints(ctx context.Context, q *db.Queries) (Finding, error) {
@@ -117,30 +141,33 @@ func checkBudgets(ctx context.Context, q *db.Queries) (Finding, error) {
 
 func listed(check, fine string, wrong []string) Finding {
 	if len(wrong) == 0 {
-		return Finding{check, true, fine}
+		return Finding{Check: check, OK: true, Detail: fine}
 	}
-	return Finding{check, false, strings.Join(wrong, "; ")}
+	return Finding{Check: check, Detail: strings.Join(wrong, "; ")}
 }
 
 func checkIntents(ctx context.Context, q *db.Queries) (Finding, error) {
+	f := Finding{Check: "router"}
 	r, err := q.DoctorIntents(ctx)
 	if r.Stuck > 0 {
-		return Finding{"router", false, fmt.Sprintf(
-			"%d intents wait for more than a minute, the oldest for %.0f s: is a server running, and does Temporal answer?", r.Stuck, r.OldestSeconds)}, err
+		f.Detail = fmt.Sprintf("%d intents wait for more than a minute, the oldest for %.0f s: is a server running, and does Temporal answer?", r.Stuck, r.OldestSeconds)
+		return f, err
 	}
-	return Finding{"router", true, fmt.Sprintf("%d intents wait, none for long", r.Waiting)}, err
+	f.OK, f.Detail = true, fmt.Sprintf("%d intents wait, none for long", r.Waiting)
+	return f, err
 }
 
 func checkEffects(ctx context.Context, q *db.Queries) (Finding, error) {
+	f := Finding{Check: "messages"}
 	r, err := q.DoctorEffects(ctx)
-	if r.Claimed > 0 || r.Unknown > 0 {
-		return Finding{"messages", false, fmt.Sprintf(
-			"%d claimed more than an hour ago and not settled, %d whose outcome is unknown", r.Claimed, r.Unknown)}, err
+	held := ""
+	if r.Held > 0 {
+		held = fmt.Sprintf("; %d are held by a pause and go out when it ends", r.Held)
 	}
-	return Finding{"messages", true, "every message is settled or under way"}, err
-}
-
-func checkOverdue(ctx context.Context, q *db.Queries) (Finding, error) {
-	n, err := q.DoctorOverdue(ctx)
-	return none("journeys", "no journey has slept through its moment", "%d journeys are overdue by five minutes: is a worker running?", n), err
+	if r.Claimed > 0 {
+		f.Detail = fmt.Sprintf("%d were claimed more than an hour ago and are tried still: is the receiver well?%s", r.Claimed, held)
+		return f, err
+	}
+	f.OK, f.Detail = true, "every message is settled or under way"+held
+	return f, err
 }

@@ -48,7 +48,7 @@ type NewJourney struct {
 
 // InEntry opens a transaction with the member's row locked.
 func (s *Store) InEntry(ctx context.Context, member string, do func(*EntryTx) error) error {
-	err := s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
+	err := s.inQuickTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
 		row, err := q.LockMember(ctx, member)
 		if err != nil {
 			return found(err, "member", member)
@@ -113,7 +113,7 @@ type EntriesTx struct {
 // InEntries opens a transaction with the rows of a page of members locked, in the
 // order of their ids. Entries are stored together when do has succeeded.
 func (s *Store) InEntries(ctx context.Context, members []string, do func(*EntriesTx) error) error {
-	err := s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
+	err := s.inQuickTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
 		rows, err := q.LockMembers(ctx, members)
 		if err != nil {
 			return err
@@ -164,6 +164,9 @@ func (p *EntriesTx) Ahead(ctx context.Context, campaignName, journey string) err
 }
 
 const (
+	// What is told is joined with what was stored of it, and neither has an index.
+	joinByHashSQL = `select set_config('enable_hashjoin', 'on', true)`
+
 	// Looked for first: to run into the unique key costs a number and a wait.
 	makeSlicesSQL = `
 insert into slices (campaign, journey, slice, workflow_id)
@@ -244,10 +247,11 @@ func enter(ctx context.Context, tx pgx.Tx, list []*NewJourney) (ids []int64, err
 	if sliced {
 		batch.Queue(makeSlicesSQL, campaigns, journeys, slices, sliceIDs)
 	}
+	batch.Queue(joinByHashSQL)
 	batch.Queue(enterSQL, campaigns, versions, digests, journeys, members, entries, workflows, holdouts, states, cursors, by, entered,
 		starts, slices, notNull(traceOf), notNull(trace.at), notNull(trace.step), notNull(trace.kind), notNull(trace.params))
 	err = inBatch(tx.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
-		if sliced {
+		for range batch.Len() - 1 {
 			if _, err := r.Exec(); err != nil {
 				return err
 			}
@@ -333,10 +337,4 @@ func (e StoredEvent) On(c campaign.Clock) *campaign.Event {
 type StoredEvent struct {
 	campaign.Event
 	Stored time.Time
-}
-
-// MembersAfter pages through all members by id.
-func (s *Store) MembersAfter(ctx context.Context, after string, most int) ([]string, error) {
-	ids, err := s.queries.MembersAfter(ctx, after, int32(most))
-	return ids, translate(err, "page through the members")
 }

@@ -23,6 +23,7 @@ const (
 	pgUndefinedTable = "42P01"
 	pgNotText        = "22021" // bytes that are no UTF-8, or a zero character
 	pgNotJSONText    = "22P05"
+	pgDataException  = "22" // the class of all that says a value cannot be kept
 )
 
 // translate gives an error from PostgreSQL its code. One that has a code already

@@ -3,10 +3,13 @@ package store
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -23,7 +26,7 @@ const (
 // The statements of ingestion are written here and not in queries/, because they
 // travel together: one round trip, one implicit transaction, whatever the batch size.
 
-// planOnceSQL holds for this transaction alone. Every look-up of the two statements is by
+// planOnceSQL holds for this transaction alone. Every look-up of the statements is by
 // a key, however many events there are, so one plan made once is the right one always:
 // planning anew for every event would cost several times what storing it does. The
 // other ways to join are ruled out because a plan that was made while the tables were
@@ -41,23 +44,46 @@ insert into members as m (id, joined_at, source)
 select id, joined_at, 'event' from unnest($1::text[], $2::timestamptz[]) as i (id, joined_at)
 on conflict (id) do update set last_stored = m.last_stored where false`
 
-// storeEventsSQL runs after the locks are held, with a snapshot of its own, so it sees
-// every event of these members. The clock is read once, after the locks, and never
+// makeMembersSQL makes members that nobody has told us of yet and leaves the others to
+// the next statement, which takes those that are free.
+const makeMembersSQL = `
+insert into members (id, joined_at, source)
+select id, joined_at, 'event' from unnest($1::text[], $2::timestamptz[]) as i (id, joined_at)
+ where not exists (select from members m where m.id = i.id)
+on conflict (id) do nothing`
+
+// storeEventsSQL stores the events of every member whom it holds, and answers which
+// events were new and which members somebody else holds. After lockMembersSQL it holds
+// them all.
+//
+// The numbers start from the members as they were locked, which is their last state
+// whatever the statement's snapshot. The clock is read once, after the locks, and never
 // goes back for a member: whoever locks the member later sees every event that was
-// stored before her clock reading. An id that another member's event takes at the same
-// moment falls to "do nothing", and leaves its number unused; rows go in by id, so
-// that two such batches wait in one direction.
+// stored before her clock reading. That an id is new is decided by the unique index;
+// looking first only spares the numbers of duplicates. An id that another member's
+// event takes at the same moment falls to "do nothing" and leaves its number unused;
+// rows go in by id, so that two such batches wait in one direction.
 const storeEventsSQL = `
-with fresh as (
+with held as materialized (
+	select array_agg(coalesce(m.event_seq, -1) order by i.whose) as seqs,
+	       array_agg(coalesce(m.last_stored, 'epoch') order by i.whose) as lasts
+	  from unnest($8::text[]) with ordinality as i (id, whose)
+	  left join lateral (
+	       select event_seq, last_stored from members where id = i.id for no key update skip locked
+	  ) m on true
+), began as materialized (
+	select seqs, lasts, clock_timestamp() as now from held
+), fresh as (
 	select i.*
 	  from unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::timestamptz[], $7::text[])
 	       with ordinality as i (id, member, whose, place, type, time, properties, by_id)
-	 where not exists (select from events e where e.id = i.id)
+	 where (select seqs from began)[i.whose] >= 0
+	   and not exists (select from events e where e.id = i.id)
 ), stored as (
 	insert into events (id, member, seq, type, time, stored_at, properties)
-	select f.id, f.member, m.event_seq + row_number() over (partition by f.whose order by f.place),
-	       f.type, f.time, greatest(m.last_stored, (select clock_timestamp())), f.properties::jsonb
-	  from fresh f join members m on m.id = f.member
+	select f.id, f.member, (select seqs from began)[f.whose] + row_number() over (partition by f.whose order by f.place),
+	       f.type, f.time, greatest((select lasts from began)[f.whose], (select now from began)), f.properties::jsonb
+	  from fresh f
 	 order by f.by_id
 	on conflict (id) do nothing
 	returning id, member, seq, stored_at
@@ -68,9 +94,10 @@ with fresh as (
 ), queued as (
 	insert into intents (kind, member, event) select 'event', member, id from stored order by seq
 )
-select id from stored`
+select array(select id from stored),
+       array(select whose::int from began, unnest(began.seqs) with ordinality as u (seq, whose) where seq < 0)`
 
-// ingest is a batch as the two statements take it: in columns, members and events each
+// ingest is a batch as the statements take it: in columns, members and events each
 // once and in the order of their ids' bytes. Sorting here and not there is cheaper,
 // because PostgreSQL would sort by the rules of a language.
 type ingest struct {
@@ -78,7 +105,7 @@ type ingest struct {
 	joined  []time.Time
 
 	ids, owners, types, properties []string
-	whose, place                   []int32 // whose: the owner's number among members
+	whose, place                   []int32 // whose: the owner's number among members, from 1
 	times                          []time.Time
 }
 
@@ -97,7 +124,7 @@ func ingestOf(events []campaign.Event) *ingest {
 		if n := len(in.members); n == 0 || in.members[n-1] != e.Member {
 			in.members, in.joined = append(in.members, e.Member), append(in.joined, e.Time)
 		}
-		whose[i] = int32(len(in.members) - 1)
+		whose[i] = int32(len(in.members))
 	}
 	slices.SortFunc(byID, func(a, b int) int { return cmp.Or(cmp.Compare(events[a].ID, events[b].ID), cmp.Compare(a, b)) })
 	for _, i := range byID {
@@ -119,62 +146,110 @@ func ingestOf(events []campaign.Event) *ingest {
 // StoreEvents stores events in one transaction: all of them or none. It answers for
 // each whether it was new. An event numbers its member's sequence and leaves an intent
 // for the router; events of one member keep the order in which they stand here.
+//
+// A single event shares its transaction with others that come at the same time, see
+// ingestion; what is wrong with one of them is no matter of the others'.
 func (s *Store) StoreEvents(ctx context.Context, events []campaign.Event) ([]EventStatus, error) {
-	if len(events) == 0 {
+	switch len(events) {
+	case 0:
 		return nil, nil
+	case 1:
+		status, err := s.ingestion.store(ctx, events[0])
+		if err != nil {
+			return nil, err
+		}
+		return []EventStatus{status}, nil
 	}
-	in := ingestOf(events)
-	var stored map[string]bool
-	err := retry(ctx, func() (err error) {
-		var batch pgx.Batch
-		batch.Queue(planOnceSQL)
-		batch.Queue(lockMembersSQL, in.members, in.joined)
-		batch.Queue(storeEventsSQL, in.ids, in.owners, in.whose, in.place, in.types, in.times, in.properties)
-		stored, err = readStored(s.pool.SendBatch(ctx, &batch), len(events))
-		return err
-	})
+	stored, _, err := s.ingest(ctx, events, lockMembersSQL)
 	if err != nil {
-		return nil, translate(err, "store events")
-	}
-	if len(stored) > 0 {
-		s.Notify()
+		return nil, err
 	}
 	return statuses(events, stored), nil
 }
 
-func readStored(results pgx.BatchResults, size int) (stored map[string]bool, err error) {
+// ingest stores events in one transaction, after the statement that makes the members
+// and may lock them. It answers the ids that were new, and those that were left out
+// because somebody else holds their members.
+func (s *Store) ingest(ctx context.Context, events []campaign.Event, members string) (stored, left map[string]bool, err error) {
+	in := ingestOf(events)
+	var ids []string
+	var held []int32
+	err = retry(ctx, func() (err error) {
+		var batch pgx.Batch
+		batch.Queue(planOnceSQL)
+		batch.Queue(members, in.members, in.joined)
+		batch.Queue(storeEventsSQL, in.ids, in.owners, in.whose, in.place, in.types, in.times, in.properties, in.members)
+		ids, held, err = readStored(s.pool.SendBatch(ctx, &batch))
+		return err
+	})
+	if err != nil {
+		return nil, nil, refused(err)
+	}
+	stored = make(map[string]bool, len(ids))
+	for _, id := range ids {
+		stored[id] = true
+	}
+	if len(stored) > 0 {
+		s.Notify()
+	}
+	return stored, in.of(held), nil
+}
+
+// refused tells a caller of properties that PostgreSQL cannot keep (a number too large, a
+// zero character) that they are the fault. Its own message says which, without the value.
+func refused(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, pgDataException) {
+		return campaign.Errorf(campaign.CodeInvalid, "an event's id, member or properties cannot be stored (%s): "+
+			"change that value; nothing of this request was stored", pg.Message)
+	}
+	return translate(err, "store events")
+}
+
+// of lists the events of the members with these numbers.
+func (in *ingest) of(members []int32) map[string]bool {
+	if len(members) == 0 {
+		return nil
+	}
+	ids := make(map[string]bool)
+	for i, whose := range in.whose {
+		if slices.Contains(members, whose) {
+			ids[in.ids[i]] = true
+		}
+	}
+	return ids
+}
+
+func readStored(results pgx.BatchResults) (ids []string, held []int32, err error) {
 	defer func() {
 		// The implicit transaction commits when the batch is closed.
 		if closing := results.Close(); err == nil {
 			err = closing
 		}
 	}()
-	for range 2 { // the plan and the locks answer nothing
+	for range 2 { // the plan and the members answer nothing
 		if _, err := results.Exec(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	rows, err := results.Query()
-	if err != nil {
-		return nil, err
-	}
-	stored = make(map[string]bool, size)
-	var id string
-	_, err = pgx.ForEachRow(rows, []any{&id}, func() error {
-		stored[id] = true
-		return nil
-	})
-	return stored, err
+	err = results.QueryRow().Scan(&ids, &held)
+	return ids, held, err
 }
 
+// statuses says what became of each event. An id that stands here twice was new once, so
+// it is taken from those stored.
 func statuses(events []campaign.Event, stored map[string]bool) []EventStatus {
 	out := make([]EventStatus, len(events))
 	for i := range events {
-		out[i] = EventDuplicate
-		if stored[events[i].ID] {
-			out[i] = EventAccepted
-			delete(stored, events[i].ID) // the same id a second time in the batch is its own duplicate
-		}
+		out[i] = statusOf(events[i].ID, stored)
 	}
 	return out
+}
+
+func statusOf(id string, stored map[string]bool) EventStatus {
+	if !stored[id] {
+		return EventDuplicate
+	}
+	delete(stored, id)
+	return EventAccepted
 }

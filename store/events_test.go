@@ -57,7 +57,7 @@ func BenchmarkStoreEvents(b *testing.B) {
 	s := open(b)
 	for _, size := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
-			b.SetParallelism(8)
+			b.SetParallelism(16) // callers for each core, as an API has them
 			var n int64
 			var mu sync.Mutex
 			b.RunParallel(func(pb *testing.PB) {

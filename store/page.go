@@ -83,13 +83,16 @@ func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) 
 func (p *PageTx) open(ctx context.Context, journeys []int64) error {
 	var batch pgx.Batch
 	batch.Queue("begin")
+	batch.Queue(planOnceSQL)
 	batch.Queue(lockTurnMembersSQL, journeys)
 	batch.Queue(loadTurnsSQL, journeys)
 	members := map[string]db.Member{}
 	p.turns = make(map[int64]*TurnTx, len(journeys))
 	return inBatch(p.conn.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
-		if _, err := r.Exec(); err != nil {
-			return err
+		for range 2 {
+			if _, err := r.Exec(); err != nil {
+				return err
+			}
 		}
 		if err := eachRow(r, func(m *db.Member) error {
 			members[m.ID] = *m
@@ -320,8 +323,9 @@ insert into messages (key, campaign, member, step, name, kind, bodies, via, vers
 select key, campaign, member, step, name, kind, bodies::jsonb, via, version, journey, at, deadline, slice,
        case when slice is not null then clock_timestamp() end, 'claimed'
   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::int[],
-              $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::int[])
-       as i (key, campaign, member, step, name, kind, bodies, via, version, journey, at, deadline, slice)`
+              $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::int[]) with ordinality
+       as i (key, campaign, member, step, name, kind, bodies, via, version, journey, at, deadline, slice, place)
+ order by place`
 
 	insertTraceSQL = `
 insert into trace (journey, turn, at, step, kind, params, campaign, version)

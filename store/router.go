@@ -49,7 +49,7 @@ type RouteTx struct {
 // are done when do succeeds, and stay for the next try when it does not. It answers
 // how many there were.
 func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n int, err error) {
-	err = s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
+	err = s.inQuickTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
 		rows, err := q.IntentsToRoute(ctx, int32(most))
 		if n = len(rows); err != nil || n == 0 {
 			return err
@@ -187,7 +187,10 @@ type Delivery struct {
 	Version  int
 	Turn     int // the last one taken
 	Done     bool
-	Slice    int // kind slice
+	// Unsettled is set where some message of the journey is not settled yet.
+	Unsettled bool
+	Slice     int    // kind slice
+	Event     string // that started the journey, if one did
 }
 
 // Deliver takes up to most starts and pokes, several pokes of a journey as one, and
@@ -196,8 +199,14 @@ type Delivery struct {
 func (s *Store) Deliver(ctx context.Context, most int, do func([]Delivery) (again []Delivery, wait time.Duration)) (n int, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		q := s.queries.WithTx(tx)
+		if _, err := tx.Exec(ctx, planOnceSQL); err != nil {
+			return err
+		}
 		rows, err := q.IntentsToDeliver(ctx, int32(most))
 		if n = len(rows); err != nil || n == 0 {
+			return err
+		}
+		if rows, err = withAllOfSlices(ctx, q, rows); err != nil {
 			return err
 		}
 		deliveries, ids, err := deliveriesOf(ctx, q, rows)
@@ -218,6 +227,27 @@ func (s *Store) Deliver(ctx context.Context, most int, do func([]Delivery) (agai
 		return q.DropIntents(ctx, minus(ids, later))
 	})
 	return n, translate(err, "deliver starts and pokes")
+}
+
+// withAllOfSlices adds what else waits for the slices that are about to be woken.
+func withAllOfSlices(ctx context.Context, q *db.Queries, list []db.Intent) ([]db.Intent, error) {
+	have := make(map[int64]bool, len(list))
+	var slices []int32
+	for _, r := range list {
+		if have[r.ID] = true; r.Slice != nil {
+			slices = append(slices, *r.Slice)
+		}
+	}
+	if len(slices) == 0 {
+		return list, nil
+	}
+	others, err := q.OtherSliceIntents(ctx, slices)
+	for _, r := range others {
+		if !have[r.ID] {
+			list = append(list, db.Intent{ID: r.ID, Kind: string(IntentSlice), Slice: r.Slice})
+		}
+	}
+	return list, err
 }
 
 func deliveriesOf(ctx context.Context, q *db.Queries, rows []db.Intent) (deliveries []Delivery, ids []int64, err error) {
@@ -242,8 +272,8 @@ func deliveriesOf(ctx context.Context, q *db.Queries, rows []db.Intent) (deliver
 		}
 		for _, w := range work {
 			known[one{w.ID, ""}] = Delivery{
-				Row: w.ID, Workflow: w.WorkflowID, Version: int(w.Version), Turn: int(w.Turn), Done: w.Status == "done",
-				ID: campaign.JourneyID{Campaign: w.Campaign, Journey: w.Journey, Member: w.Member},
+				Row: w.ID, Workflow: w.WorkflowID, Version: int(w.Version), Turn: int(w.Turn), Done: w.Status == "done", Unsettled: w.Unsettled,
+				ID: campaign.JourneyID{Campaign: w.Campaign, Journey: w.Journey, Member: w.Member}, Event: deref(w.StartEvent),
 			}
 		}
 	}
@@ -281,6 +311,13 @@ func deliveriesOf(ctx context.Context, q *db.Queries, rows []db.Intent) (deliver
 		deliveries = append(deliveries, d)
 	}
 	return deliveries, ids, nil
+}
+
+func deref(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 // one is what several intents may be about.

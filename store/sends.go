@@ -19,8 +19,17 @@ select m.key, m.campaign, j.journey, m.journey, m.version, m.member, m.step, m.n
 
 const (
 	outgoingByKeySQL   = outgoingSQL + ` where m.key = any($1::text[])`
-	outgoingInSliceSQL = outgoingSQL + ` where m.slice = $1 and m.via = $2 and m.due_at <= clock_timestamp()
- order by m.due_at, m.key limit $3`
+	outgoingInSliceSQL = outgoingSQL + ` where m.slice = $1 and m.via = $2 and m.due_at <= clock_timestamp() and ` + firstOfJourneySQL + `
+ order by m.due_at, m.number limit $3`
+
+	// The messages of a journey go out one after the other, whatever their channels. One
+	// that was settled as unknown holds up no other.
+	firstOfJourneySQL = `not exists (
+       select from messages e where e.journey = m.journey and e.due_at is not null and e.number < m.number)`
+
+	nextInSliceSQL = `
+select m.via, extract(epoch from min(m.due_at) - clock_timestamp())::double precision from messages m
+ where m.slice = $1 and m.due_at is not null and ` + firstOfJourneySQL + ` group by m.via order by m.via`
 )
 
 // Outgoing reads claimed messages. One that does not exist is an error.
@@ -39,10 +48,6 @@ func (s *Store) OutgoingInSlice(ctx context.Context, slice int, channel string, 
 }
 
 func (s *Store) outgoing(ctx context.Context, sql string, args ...any) (out []campaign.Outgoing, err error) {
-	found, err := s.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
 	var (
 		o          campaign.Outgoing
 		bodies     json.RawMessage
@@ -55,29 +60,50 @@ func (s *Store) outgoing(ctx context.Context, sql string, args ...any) (out []ca
 		timezone   string
 	)
 	zones := map[string]*time.Location{}
-	_, err = pgx.ForEachRow(found, []any{
+	into := []any{
 		&o.Key, &o.Campaign, &o.Journey, &o.JourneyRow, &o.Version, &o.Member, &o.Step, &o.Name, &o.Kind, &bodies, &o.State, &o.Attempts,
 		&trying, &o.Via, &o.At, &deadline, &state, &factor, &set, &start, &now, &timezone,
-	}, func() error {
-		o.Settled, o.InDoubt = o.State != "claimed" && o.State != "unknown", o.State == "unknown"
-		o.Paused, o.Ended = State(state) == StatePaused, State(state) == StateEnded
-		o.Trying = time.Duration(trying * float64(time.Second))
-		o.Deadline, o.Clock = orZero(deadline), clock(factor, set, start)
-		o.Now = o.Clock.At(now)
-		if _, ok := zones[timezone]; !ok {
-			zones[timezone], _ = time.LoadLocation(timezone) // nil where the machine does not know it
-		}
-		if loc := zones[timezone]; loc != nil {
-			o.At = o.At.In(loc) // people who read a channel's output think in the campaign's time
-		}
-		o.Bodies = nil
-		if err := json.Unmarshal(bodies, &o.Bodies); err != nil {
-			return campaign.Errorf(campaign.CodeInternal, "a message's wordings cannot be read: %w", err)
-		}
-		out = append(out, o)
-		return nil
-	})
+	}
+	err = s.quick(ctx, func(r pgx.BatchResults) error {
+		out = nil
+		return rows(r, func() error {
+			o.Settled, o.InDoubt = o.State != "claimed" && o.State != "unknown", o.State == "unknown"
+			o.Paused, o.Ended = State(state) == StatePaused, State(state) == StateEnded
+			o.Trying = time.Duration(trying * float64(time.Second))
+			o.Deadline, o.Clock = orZero(deadline), clock(factor, set, start)
+			o.Now = o.Clock.At(now)
+			if _, ok := zones[timezone]; !ok {
+				zones[timezone], _ = time.LoadLocation(timezone) // nil where the machine does not know it
+			}
+			if loc := zones[timezone]; loc != nil {
+				o.At = o.At.In(loc) // people who read a channel's output think in the campaign's time
+			}
+			o.Bodies = nil
+			if err := json.Unmarshal(bodies, &o.Bodies); err != nil {
+				return campaign.Errorf(campaign.CodeInternal, "a message's wordings cannot be read: %w", err)
+			}
+			out = append(out, o)
+			return nil
+		}, into...)
+	}, sql, args...)
 	return out, err
+}
+
+// NextInSlice is for each channel the real span until the next message of a slice is to be
+// sent by it. A message that waits for another of its journey is not counted.
+func (s *Store) NextInSlice(ctx context.Context, id int) (map[string]time.Duration, error) {
+	var (
+		via     string
+		seconds float64
+		out     = map[string]time.Duration{}
+	)
+	err := s.quick(ctx, func(r pgx.BatchResults) error {
+		return rows(r, func() error {
+			out[via] = max(0, time.Duration(seconds*float64(time.Second)))
+			return nil
+		}, &via, &seconds)
+	}, nextInSliceSQL, id)
+	return out, translate(err, "look at a slice's messages")
 }
 
 const tryMessagesSQL = `
@@ -89,7 +115,10 @@ update messages
 // until somebody knows better their outcome is unknown, also for one who finds them
 // after a crash.
 func (s *Store) Trying(ctx context.Context, channel string, keys ...string) error {
-	_, err := s.pool.Exec(ctx, tryMessagesSQL, keys, channel)
+	err := s.quick(ctx, func(r pgx.BatchResults) error {
+		_, err := r.Exec()
+		return err
+	}, tryMessagesSQL, keys, channel)
 	return translate(err, "record an attempt")
 }
 
@@ -97,25 +126,20 @@ const (
 	// What is settled already is left alone. What was not sent is told in the journey's
 	// trace, with its reason.
 	settleMessagesSQL = `
-with told as (
-	select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
-	           as i (key, state, reason, provider_id, channel, effect, at, params)
-), settled as (
+with settled as (
 	update messages m
 	   set state = i.state, reason = i.reason, provider_id = i.provider_id, channel = i.channel, due_at = null,
 	       sent_at = case when i.state = 'sent' then clock_timestamp() end
-	  from told i
+	  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+	       as i (key, state, reason, provider_id, channel, effect, at, params)
 	 where m.key = i.key and m.state in ('claimed', 'unknown')
 	   and (m.state, m.reason, m.due_at is null) <> (i.state, i.reason, true)
-	returning m.key, m.journey, m.step, m.campaign, m.version
+	returning m.key, m.journey, m.step, m.campaign, m.version, i.state, i.reason, i.effect, i.at, i.params
 ), settled_effects as (
-	update effects e set state = i.effect, reason = i.reason, settled_at = clock_timestamp()
-	  from told i join settled s on s.key = i.key
-	 where e.key = i.key and e.state in ('claimed', 'unknown')
+	update effects e set state = s.effect, reason = s.reason, settled_at = clock_timestamp() from settled s where e.key = s.key
 )
 insert into trace (journey, turn, at, step, kind, params, campaign, version)
-select s.journey, 0, i.at, s.step, 'not_sent', i.params::jsonb, s.campaign, s.version
-  from told i join settled s on s.key = i.key where i.state <> 'sent'`
+select journey, 0, at, step, 'not_sent', params::jsonb, campaign, version from settled where state <> 'sent'`
 
 	tryAgainSQL = `
 update messages m
@@ -161,6 +185,7 @@ func (s *Store) Record(ctx context.Context, attempts ...campaign.Attempt) error 
 	}
 	err := retry(ctx, func() error {
 		var batch pgx.Batch
+		batch.Queue(planOnceSQL)
 		if len(keys) > 0 {
 			batch.Queue(settleMessagesSQL, keys, states, reasons, providers, channels, effects, at, params)
 		}

@@ -61,16 +61,6 @@ func (s *Store) RestOfSlice(ctx context.Context, id int) (rest SliceRest, err er
 	return rest, nil
 }
 
-// NextInSlice is the real span until the next message of a slice is to be sent by a
-// channel; negative: there is none.
-func (s *Store) NextInSlice(ctx context.Context, id int, channel string) (time.Duration, error) {
-	r, err := s.queries.NextInSlice(ctx, int32ptr(id), channel)
-	if err != nil || !r.Due {
-		return -1, translate(err, "look at a slice's messages")
-	}
-	return max(0, time.Duration(r.Seconds*float64(time.Second))), nil
-}
-
 // StepsInSlice counts the members of a slice that are under way, by step.
 func (s *Store) StepsInSlice(ctx context.Context, id int) ([]campaign.StepCount, error) {
 	rows, err := s.queries.StepsInSlice(ctx, int32ptr(id))

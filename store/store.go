@@ -24,11 +24,12 @@ const (
 
 // Store is a pool of connections to one database. It is safe for concurrent use.
 type Store struct {
-	pool     *pgxpool.Pool
-	queries  *db.Queries
-	notifier *notifier
-	catalog  catalogCache
-	keys     keyCache
+	pool      *pgxpool.Pool
+	queries   *db.Queries
+	notifier  *notifier
+	ingestion *ingestion
+	catalog   catalogCache
+	keys      keyCache
 }
 
 // Option changes how a Store is opened.
@@ -41,6 +42,15 @@ const minMaxConns = 4
 // WithMaxConns sets the size of the pool, at least 4.
 func WithMaxConns(n int) Option {
 	return func(c *pgxpool.Config) { c.MaxConns = int32(min(n, 1_000)) }
+}
+
+// WithTracer is told of every statement; nil: nobody is.
+func WithTracer(t pgx.QueryTracer) Option {
+	return func(c *pgxpool.Config) {
+		if t != nil {
+			c.ConnConfig.Tracer = t
+		}
+	}
 }
 
 // WithApplicationName is what pg_stat_activity shows; "banyan" unless told.
@@ -85,6 +95,7 @@ func Open(ctx context.Context, url string, opts ...Option) (*Store, error) {
 		return nil, err
 	}
 	s.notifier = startNotifier(pool)
+	s.ingestion = newIngestion(s)
 	return s, nil
 }
 

@@ -26,6 +26,32 @@ func (s *Store) inTx(ctx context.Context, do func(tx pgx.Tx, q *db.Queries) erro
 	})
 }
 
+// inQuickTx is inTx for transactions that look everything up by a key, see planOnceSQL.
+func (s *Store) inQuickTx(ctx context.Context, do func(tx pgx.Tx, q *db.Queries) error) error {
+	return s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
+		if _, err := tx.Exec(ctx, planOnceSQL); err != nil {
+			return err
+		}
+		return do(tx, q)
+	})
+}
+
+// quick runs one statement that looks everything up by a key, see planOnceSQL, in a
+// transaction and a round trip of its own.
+func (s *Store) quick(ctx context.Context, read func(pgx.BatchResults) error, sql string, args ...any) error {
+	return retry(ctx, func() error {
+		var batch pgx.Batch
+		batch.Queue(planOnceSQL)
+		batch.Queue(sql, args...)
+		return inBatch(s.pool.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
+			if _, err := r.Exec(); err != nil {
+				return err
+			}
+			return read(r)
+		})
+	})
+}
+
 // inSnapshot runs do in a read-only transaction that sees one moment, for reports
 // whose numbers must agree with each other.
 func (s *Store) inSnapshot(ctx context.Context, do func(tx pgx.Tx, q *db.Queries) error) error {

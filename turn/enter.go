@@ -172,9 +172,9 @@ type Sweeper struct {
 	Store *store.Store
 }
 
-// Sweep looks at members page after page until all were looked at or its span is over.
-// beat is called after each page.
-func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, beat func()) (campaign.SweepResult, error) {
+// Sweep looks at members page after page until all were looked at, its span is over, or
+// goOn says after a page that it is enough.
+func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, goOn func() bool) (campaign.SweepResult, error) {
 	for began := time.Now(); ; {
 		running, err := s.Store.RunningCampaigns(ctx)
 		if err != nil {
@@ -184,7 +184,15 @@ func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, beat func()
 		if i < 0 {
 			return campaign.SweepResult{Over: true}, nil
 		}
-		members, err := s.Store.MembersAfter(ctx, in.After, sweepPage)
+		program, err := s.Taker.Programs.Program(ctx, s.Store, running[i].Digest)
+		if err != nil {
+			return campaign.SweepResult{}, &BrokenError{Campaign: in.Campaign, err: err}
+		}
+		starts := program.StartsBySegment()
+		if in.Start >= len(starts) {
+			return campaign.SweepResult{Wait: running[i].Clock.RealSpan(sweepEvery)}, nil
+		}
+		members, err := s.candidates(ctx, running[i], program, starts[in.Start], in.After)
 		if err != nil {
 			return campaign.SweepResult{}, err
 		}
@@ -192,14 +200,26 @@ func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, beat func()
 			return campaign.SweepResult{}, err
 		}
 		if len(members) < sweepPage {
-			return campaign.SweepResult{Wait: running[i].Clock.RealSpan(sweepEvery)}, nil
+			in.Start, in.After = in.Start+1, ""
+			continue
 		}
 		in.After = members[len(members)-1]
-		beat()
-		if time.Since(began) > sweepSpan {
-			return campaign.SweepResult{After: in.After}, nil
+		if !goOn() || time.Since(began) > sweepSpan {
+			return campaign.SweepResult{Start: in.Start, After: in.After}, nil
 		}
 	}
+}
+
+// candidates lists the next members by id whom a segment may let in. PostgreSQL leaves
+// out those who are certainly not in it or may not come again; who is left is judged
+// under her lock.
+func (s *Sweeper) candidates(ctx context.Context, c store.RunningCampaign, p *journey.Program, start journey.Candidate, after string) ([]string, error) {
+	j, _ := p.Definition().Journey(start.Journey)
+	asked, err := p.Audience(start, c.Now)
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.AudienceOutside(ctx, store.Condition{SQL: asked.SQL, Args: asked.Args}, c.Name, j, after, sweepPage)
 }
 
 // page lets the members of a page enter, in one transaction. Should one of them be

@@ -24,8 +24,8 @@ const (
 )
 
 // AdvanceSlice turns the members of a slice that are due, page after page, until nobody
-// is or its span is over. beat is called after each page.
-func (t *Taker) AdvanceSlice(ctx context.Context, in campaign.SliceInput, beat func()) (result campaign.SliceResult, err error) {
+// is, its span is over, or goOn says after a page that it is enough.
+func (t *Taker) AdvanceSlice(ctx context.Context, in campaign.SliceInput, goOn func() bool) (result campaign.SliceResult, err error) {
 	slice, err := t.Store.Slice(ctx, in.Slice)
 	if err != nil {
 		return result, err
@@ -46,8 +46,7 @@ func (t *Taker) AdvanceSlice(ctx context.Context, in campaign.SliceInput, beat f
 				return result, err
 			}
 			result.Turned += len(due)
-			beat()
-			if again = time.Since(began) > sliceSpan; again {
+			if again = !goOn() || time.Since(began) > sliceSpan; again {
 				break
 			}
 		}

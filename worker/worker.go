@@ -27,13 +27,16 @@ type Config struct {
 	Channels channels.Set
 	Default  string // the default channel
 	Log      *slog.Logger
+	// Measure may wrap what the activities stand on, for instance to count it.
+	Measure func(*activities.Activities)
 	// GiveUp is how long a message is tried; activities.DefaultGiveUp unless set.
 	GiveUp time.Duration
 }
 
-// stopTimeout is how long a stopping worker lets sends finish that have begun. The
-// slowest channel answers or gives up within five seconds.
-const stopTimeout = 10 * time.Second
+// stopTimeout is how long a stopping worker lets turns and sends finish that have begun.
+// The slowest channel answers or gives up within five seconds, and the whole process has
+// ten. What is cut off all the same is taken up by another worker under the same key.
+const stopTimeout = 7 * time.Second
 
 // Run runs a worker until ctx is done. It returns nil after a clean stop.
 func Run(ctx context.Context, cfg Config) error {
@@ -45,6 +48,9 @@ func Run(ctx context.Context, cfg Config) error {
 	acts := &activities.Activities{
 		Turns: taker, Sweeps: &turn.Sweeper{Taker: taker, Store: cfg.Store}, Messages: cfg.Store,
 		Channels: cfg.Channels, Log: cfg.Log, GiveUp: cfg.GiveUp,
+	}
+	if cfg.Measure != nil {
+		cfg.Measure(acts)
 	}
 	failed := make(chan error, 1)
 	options := func() worker.Options {

@@ -31,7 +31,7 @@ func Campaign(ctx workflow.Context, in campaign.SweepInput) error {
 		if result.Over {
 			return nil
 		}
-		if in.After = result.After; in.After != "" {
+		if in.Start, in.After = result.Start, result.After; in.After != "" || in.Start != 0 {
 			continue
 		}
 		workflow.SetCurrentDetails(ctx, "Sweeps over the members for segments that start a journey.")

@@ -54,8 +54,9 @@ func (s *sender) send(ctx workflow.Context, ref campaign.SendRef) (held bool, ne
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue: campaign.TaskQueueSend(ref.Channel),
 		Summary:   ref.Message + " via " + ref.Channel,
-		// A channel answers within seconds; the webhook's own limit is five.
-		StartToCloseTimeout: 30 * time.Second,
+		// A channel answers within seconds; the webhook's own limit is five. For so long
+		// nobody knows that a worker was killed with the message in its hands.
+		StartToCloseTimeout: 15 * time.Second,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute,
 			NonRetryableErrorTypes: []string{string(campaign.CodeNotFound)},

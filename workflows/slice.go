@@ -166,6 +166,9 @@ func (s *slice) sending(ctx workflow.Context, me *sliceSender) {
 		if temporal.IsCanceledError(err) {
 			return
 		}
+		for _, other := range result.Channels {
+			s.send(ctx, other)
+		}
 		wait := result.Wait
 		if err != nil {
 			wait = sendSliceRetry

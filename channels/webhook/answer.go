@@ -30,6 +30,8 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte // nil when it was too long or broke off: the status stands without it
+	// repeated is set when the request was sent more than once to get this answer.
+	repeated bool
 }
 
 func read(resp *http.Response) answer {

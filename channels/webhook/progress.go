@@ -20,11 +20,21 @@ type progress struct {
 	// side: the hook for the last byte may run after the error has come back.
 	reached   atomic.Bool
 	handshake atomic.Bool // TLS failed
+	// connections counts those that the request was given. net/http gives it another
+	// when a kept one breaks, and then the answer is that to the repetition: the one
+	// to the first was lost, and with it whether the message was taken.
+	connections atomic.Int32
 }
+
+// repeated reports whether an earlier answer may have been lost on the way to this one.
+func (p *progress) repeated() bool { return p.connections.Load() > 1 }
 
 func (p *progress) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { p.reached.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) {
+			p.reached.Store(true)
+			p.connections.Add(1)
+		},
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
 			if err != nil {
 				p.handshake.Store(true)

@@ -79,19 +79,33 @@ func (c *Channel) Deliver(ctx context.Context, m channels.Message) (channels.Rec
 	ctx, cancelTimeout := context.WithTimeout(ctx, c.timeout)
 	defer cancelTimeout()
 
-	target := c.target
+	target, doubt := c.target, false
 	for hops := 0; ; hops++ {
 		a, failure := c.post(ctx, target, m, body)
 		if failure != nil {
-			return channels.Receipt{}, failure
+			return channels.Receipt{}, inDoubt(failure, doubt)
 		}
+		doubt = doubt || a.repeated
 		if !a.redirects() {
-			return a.outcome(c.now())
+			receipt, err := a.outcome(c.now())
+			return receipt, inDoubt(err, doubt)
 		}
 		if target, failure = follow(target, a, hops); failure != nil {
-			return channels.Receipt{}, failure
+			return channels.Receipt{}, inDoubt(failure, doubt)
 		}
 	}
+}
+
+// inDoubt turns a failure that says "not delivered" into one that does not know, where an
+// earlier request of the same delivery lost its answer: that one may have been taken.
+func inDoubt(err error, doubt bool) error {
+	if err == nil || !doubt {
+		return err
+	}
+	f := channels.AsFailure(err)
+	unknown := channels.Unknown(f.Reason, f)
+	unknown.RetryAfter = f.RetryAfter
+	return unknown
 }
 
 // post makes one request. It uses the transport without http.Client, which would turn a
@@ -121,7 +135,9 @@ func (c *Channel) post(ctx context.Context, to *url.URL, m channels.Message, bod
 		return answer{}, way.failure(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // what we want of it is read by then
-	return read(resp), nil
+	a := read(resp)
+	a.repeated = way.repeated()
+	return a, nil
 }
 
 // encode writes the body. It depends on the message alone, so that a receiver may

@@ -194,6 +194,29 @@ func TestOnceThroughEverything(t *testing.T) {
 	}
 }
 
+// A receiver that takes a message on a kept connection and hangs up is asked again by
+// net/http at once. When that repetition is turned away, the message has arrived all the
+// same: nobody may conclude that it has not.
+func TestTurnedAwayAfterALostAnswerIsUnknown(t *testing.T) {
+	for _, fault := range []webhooktest.Fault{webhooktest.FaultThrottle, webhooktest.FaultFail, webhooktest.FaultRefuse} {
+		c, receiver := pair(t, webhooktest.Options{}, nil)
+		receiver.Next(webhooktest.FaultNone, webhooktest.FaultDrop, fault)
+		if _, err := c.Deliver(t.Context(), message("first")); err != nil { // leaves a connection behind
+			t.Fatal(err)
+		}
+		_, err := c.Deliver(t.Context(), message("second"))
+		if _, taken := receiver.Delivered()["second"]; !taken || receiver.Stats().Requests != 3 {
+			t.Fatalf("not what this test is about: %+v", receiver.Stats())
+		}
+		if f := channels.AsFailure(err); f == nil || f.Class != channels.ClassUnknown {
+			t.Errorf("%s: %v, want %s", fault, err, channels.ClassUnknown)
+		}
+		if f := channels.AsFailure(err); fault == webhooktest.FaultThrottle && f.RetryAfter == 0 {
+			t.Error("how long the receiver wants to be left alone is lost")
+		}
+	}
+}
+
 func TestTimeoutAfterSendingIsUnknown(t *testing.T) {
 	c, receiver := pair(t, webhooktest.Options{}, func(cfg *webhook.Config) { cfg.Timeout = 200 * time.Millisecond })
 	receiver.Next(webhooktest.FaultStall)

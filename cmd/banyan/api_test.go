@@ -110,6 +110,14 @@ func TestTheWholeCommandLine(t *testing.T) {
 		t.Errorf("not a key: %s", shop)
 	}
 	says("key 2 is revoked", "keys", "revoke", "2")
+	// A --database is heeded although there is a key, and needs no server.
+	c.env = map[string]string{"BANYAN_DATABASE_URL": url}
+	if out := c.must("keys", "create", "--scope", "events:write", "--database", url, "--key", key, "--server", "http://127.0.0.1:1"); !strings.HasPrefix(out, "byn_") {
+		t.Errorf("not a key: %s", out)
+	}
+	if out := c.must("keys", "create", "--scope", "events:write"); !strings.HasPrefix(out, "byn_") {
+		t.Errorf("not a key: %s", out)
+	}
 	c.must("healthcheck", listening.URL+"/readyz")
 	says("small: ended", "end", "small")
 	refused("ended already", "end", "small", "--now")

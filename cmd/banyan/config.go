@@ -16,6 +16,7 @@ import (
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/starter"
 	"github.com/banyanhq/banyan/store"
+	"github.com/banyanhq/banyan/telemetry"
 )
 
 const defaultListen = "127.0.0.1:8080"
@@ -29,15 +30,19 @@ type settings struct {
 	AdminKey    string           // BANYAN_ADMIN_KEY
 	DemoClock   bool             // BANYAN_DEMO_CLOCK=allow
 	Rate        float64          // BANYAN_RATE_LIMIT, requests a second for each key
+	MaxIntents  int64            // BANYAN_INTENT_LIMIT, how much may wait for the router
+	MetricsAt   string           // BANYAN_METRICS_LISTEN
 	Channels    all.Config       // BANYAN_CHANNEL, BANYAN_WEBHOOK_…
 	Log         *slog.Logger     // BANYAN_LOG: text, json
 	Temporal    temporal.Options // TEMPORAL_…
+	Metrics     *telemetry.Metrics
+	getenv      func(string) string // OTEL_…, for each program's traces
 }
 
 func readSettings(e *env) (s settings, err error) {
 	s = settings{
 		DatabaseURL: e.Getenv("BANYAN_DATABASE_URL"), Listen: e.Getenv("BANYAN_LISTEN"), AdminKey: e.Getenv("BANYAN_ADMIN_KEY"),
-		Rate: starter.DefaultRate,
+		getenv: e.Getenv, Rate: starter.DefaultRate, MaxIntents: starter.DefaultMaxIntents, MetricsAt: e.Getenv("BANYAN_METRICS_LISTEN"),
 		Channels: all.Config{
 			Default: e.Getenv("BANYAN_CHANNEL"), Console: console.Config{Out: e.Stdout},
 			Webhook: webhook.Config{URL: e.Getenv("BANYAN_WEBHOOK_URL"), Secret: e.Getenv("BANYAN_WEBHOOK_SECRET")},
@@ -66,12 +71,21 @@ func readSettings(e *env) (s settings, err error) {
 			return s, usageError{"BANYAN_RATE_LIMIT is a number of requests a second, not " + strconv.Quote(value)}
 		}
 	}
+	if value := e.Getenv("BANYAN_INTENT_LIMIT"); value != "" {
+		if s.MaxIntents, err = strconv.ParseInt(value, 10, 32); err != nil || s.MaxIntents < 0 {
+			return s, usageError{"BANYAN_INTENT_LIMIT is a number of intents, 0 for no limit, not " + strconv.Quote(value)}
+		}
+	}
 	if s.Log, err = logger(e); err != nil {
+		return s, err
+	}
+	if s.Metrics, err = telemetry.NewMetrics(version, s.Log); err != nil {
 		return s, err
 	}
 	if s.Temporal, err = envconfig.LoadDefaultClientOptions(); err != nil {
 		return s, campaign.Errorf(campaign.CodeInvalid, "read Temporal's settings: %w", err)
 	}
+	s.Temporal.MetricsHandler = s.Metrics.Temporal()
 	s.Temporal.Logger = log.NewStructuredLogger(s.Log.With("part", "temporal"))
 	return s, nil
 }

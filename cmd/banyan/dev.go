@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -47,7 +48,7 @@ func dev(ctx context.Context, e *env, stack *devstack.Stack) error {
 	if _, err := store.Migrate(ctx, s.DatabaseURL); err != nil {
 		return err
 	}
-	listener, err := listen(ctx, s.Listen, defaultListen)
+	listener, err := listen(ctx, "BANYAN_LISTEN", cmp.Or(s.Listen, defaultListen))
 	if err != nil {
 		return err
 	}
@@ -61,6 +62,14 @@ func dev(ctx context.Context, e *env, stack *devstack.Stack) error {
 	}
 	p.line("In another terminal:")
 	p.line("  export BANYAN_SERVER=%s BANYAN_KEY=%s", apiURL(listener), shown(s.AdminKey, keyFile))
+	if databaseFile, err := keepDatabaseURL(e, s.DatabaseURL); err != nil {
+		return err
+	} else if databaseFile != "" {
+		// The URL has a password in it, so it is in a file and not on the screen.
+		p.line("  export BANYAN_DATABASE_URL=\"$(cat %s)\"  TEMPORAL_ADDRESS=%s  # for banyan doctor, migrate, keys", databaseFile, s.Temporal.HostPort)
+	} else {
+		p.line("  export TEMPORAL_ADDRESS=%s  # for banyan doctor, with your BANYAN_DATABASE_URL", s.Temporal.HostPort)
+	}
 	p.line("Ctrl-C ends it; the data is kept in %s.", devstack.Home())
 	if p.err != nil {
 		return p.err
@@ -80,7 +89,7 @@ func shown(key, keyFile string) string {
 // them, or a server that they need, fails.
 func house(ctx context.Context, s *settings, stack *devstack.Stack, listener net.Listener) error {
 	workers := *s
-	workers.Listen = "" // the API's own port answers the probes
+	workers.Listen, workers.MetricsAt = "", "" // the API's own ports answer for both
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return stack.Wait(ctx) })
 	group.Go(func() error { return serveOn(ctx, s, listener) })
@@ -121,6 +130,19 @@ func keptKey(file string) (string, error) {
 		return "", fmt.Errorf("keep the key: %w", err)
 	}
 	return key, nil
+}
+
+// keepDatabaseURL keeps the URL of a private cluster where the owner alone can read it;
+// a URL that the environment gave is known to who gave it.
+func keepDatabaseURL(e *env, url string) (file string, err error) {
+	if e.Getenv("BANYAN_DATABASE_URL") != "" {
+		return "", nil
+	}
+	file = filepath.Join(devstack.Home(), "dev.database")
+	if err := os.WriteFile(file, []byte(url+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("keep the database's URL: %w", err)
+	}
+	return file, nil
 }
 
 // newKey makes an admin key.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -19,10 +20,10 @@ type keysCommand struct {
 }
 
 type createKeyCommand struct {
-	OnDatabase
-	Name    string   `help:"Who will use it." default:"command line"`
-	Scope   []string `help:"What it may do: campaigns:write, events:write, members:write, members:read, reports:read, admin, …" required:"" placeholder:"SCOPE"`
-	Expires string   `help:"For how long it is valid, such as 90d; for ever unless told." placeholder:"DURATION"`
+	Database string   `help:"Make it on this database, whatever key there is; without a key, BANYAN_DATABASE_URL." placeholder:"URL"`
+	Name     string   `help:"Who will use it." default:"command line"`
+	Scope    []string `help:"What it may do: campaigns:write, events:write, members:write, members:read, reports:read, admin, …" required:"" placeholder:"SCOPE"`
+	Expires  string   `help:"For how long it is valid, such as 90d; for ever unless told." placeholder:"DURATION"`
 }
 
 // Run makes a key. The first one is made on the database: whoever may open that may
@@ -42,16 +43,19 @@ func (c *createKeyCommand) Run(ctx context.Context, e *env, g *Globals) error {
 		}
 		request.ExpiresAt = time.Now().Add(d)
 	}
-	secret, err := c.create(ctx, g, request)
+	secret, err := c.create(ctx, e, g, request)
 	if err != nil {
 		return err
 	}
 	return output(e, g, map[string]string{"name": c.Name, "key": secret}, func(p *printer) { p.line("%s", secret) })
 }
 
-func (c *createKeyCommand) create(ctx context.Context, g *Globals, request starter.KeyRequest) (string, error) {
-	if g.Key == "" {
-		url, err := c.url()
+// create makes the key where the caller says: a --database wins over a key that happens
+// to be in the environment; a database in the environment is for a caller without a key.
+func (c *createKeyCommand) create(ctx context.Context, e *env, g *Globals, request starter.KeyRequest) (string, error) {
+	if on := (OnDatabase{c.Database}); on.Database != "" || g.Key == "" {
+		on.Database = cmp.Or(on.Database, e.Getenv("BANYAN_DATABASE_URL"))
+		url, err := on.url()
 		if err != nil {
 			return "", err
 		}

@@ -1,16 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
 	temporal "go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
 
-	"github.com/banyanhq/banyan/starter"
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/doctor"
 	"github.com/banyanhq/banyan/store"
 )
 
@@ -82,63 +86,95 @@ func (c *migrateStatus) Run(ctx context.Context, e *env, g *Globals) error {
 	})
 }
 
-type doctorCommand struct{ OnDatabase }
+type doctorCommand struct {
+	OnDatabase
+	Repair     bool   `help:"Mend what can be mended: start workflows that are gone, end those without a journey, wake journeys, hasten what is put off."`
+	Restored   bool   `help:"With --repair, after a backup was restored: start every journey under way again, whatever Temporal believes."`
+	Arrived    string `help:"Settle a message of unknown outcome: the receiver has it." placeholder:"KEY" xor:"settle"`
+	NotArrived string `help:"Settle a message of unknown outcome: the receiver does not have it." placeholder:"KEY" xor:"settle"`
+}
 
-// Run examines the database and Temporal. It changes nothing.
+// Run examines the database and Temporal. Without --repair it changes nothing.
 func (c *doctorCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	url, err := c.url()
 	if err != nil {
 		return err
 	}
-	findings, err := examine(ctx, url)
+	if c.Restored && !c.Repair {
+		return usageError{"--restored says how to repair: it needs --repair"}
+	}
+	s, err := store.Open(ctx, url, store.WithMaxConns(doctorConns), store.WithApplicationName("banyan doctor"))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if key := cmp.Or(c.Arrived, c.NotArrived); key != "" {
+		if err := s.Reconcile(ctx, key, c.Arrived != ""); err != nil {
+			return err
+		}
+		return output(e, g, map[string]string{"settled": key}, func(p *printer) { p.line("settled: %s", key) })
+	}
+	findings, err := c.examine(ctx, s)
 	if err != nil {
 		return err
 	}
 	ill := 0
-	for _, f := range findings {
-		if !f.OK {
+	for i := range findings {
+		if !findings[i].OK && !findings[i].Mended() {
 			ill++
 		}
 	}
-	err = output(e, g, findings, func(p *printer) {
-		for _, f := range findings {
-			mark := "ok  "
-			if !f.OK {
-				mark = "ILL "
-			}
-			p.line("%s %s: %s", mark, f.Check, f.Detail)
-		}
-	})
-	if err == nil && ill > 0 {
+	if err := output(e, g, findings, func(p *printer) { tell(p, findings) }); err != nil {
+		return err
+	}
+	if ill > 0 {
 		return fmt.Errorf("%d of %d checks found something", ill, len(findings))
 	}
-	return err
+	return nil
 }
 
-func examine(ctx context.Context, url string) ([]store.Finding, error) {
-	s, err := store.Open(ctx, url, store.WithMaxConns(2), store.WithApplicationName("banyan doctor"))
-	if err != nil {
-		return nil, err
+const (
+	// doctorConns is for one question at a time and the repairs beside it.
+	doctorConns = 8
+	// doctorLines bounds what is printed of each check; --json has more.
+	doctorLines = 20
+)
+
+func tell(p *printer, findings []store.Finding) {
+	for i := range findings {
+		f := &findings[i]
+		mark := "ILL "
+		switch {
+		case f.OK:
+			mark = "ok  "
+		case f.Mended():
+			mark = "MENDED"
+		}
+		p.line("%s %s: %s", mark, f.Check, f.Detail)
+		for j, item := range f.Items {
+			if j == doctorLines {
+				p.line("     … and %d more (--json lists them)", len(f.Items)-j)
+				break
+			}
+			p.line("     %s → %s", item.What, cmp.Or(item.Done, item.ToDo))
+		}
 	}
-	defer s.Close()
-	findings, err := s.Examine(ctx)
-	if err != nil {
-		return nil, err
-	}
+}
+
+func (c *doctorCommand) examine(ctx context.Context, s *store.Store) ([]store.Finding, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
-		return append(findings, store.Finding{Check: "temporal", Detail: "its settings cannot be read: " + err.Error()}), nil
+		return nil, campaign.Errorf(campaign.CodeInvalid, "read Temporal's settings: %w", err)
 	}
+	options.Logger = log.NewStructuredLogger(slog.New(slog.DiscardHandler))
 	client, err := temporal.NewLazyClient(options)
 	if err != nil {
-		return append(findings, store.Finding{Check: "temporal", Detail: err.Error()}), nil
+		return nil, campaign.Errorf(campaign.CodeInvalid, "set up the connection to Temporal: %w", err)
 	}
 	defer client.Close()
-	namespace := options.Namespace
-	if namespace == "" {
-		namespace = temporal.DefaultNamespace
-	}
-	return append(findings, starter.ExamineTemporal(ctx, client, namespace)...), nil
+	return doctor.Examine(ctx, doctor.Config{
+		Store: s, Client: client, Namespace: cmp.Or(options.Namespace, temporal.DefaultNamespace), Repair: c.Repair, Restored: c.Restored,
+	})
 }
 
 type healthcheckCommand struct {

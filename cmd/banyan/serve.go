@@ -1,18 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
+	"strings"
+	"time"
 
 	temporal "go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/banyanhq/banyan/activities"
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels"
 	"github.com/banyanhq/banyan/channels/all"
 	"github.com/banyanhq/banyan/starter"
 	"github.com/banyanhq/banyan/store"
+	"github.com/banyanhq/banyan/telemetry"
 	"github.com/banyanhq/banyan/turn"
 	"github.com/banyanhq/banyan/worker"
 )
@@ -25,11 +30,37 @@ func (serveCommand) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return serve(ctx, &s)
+	return within(ctx, stopLimit, func(ctx context.Context) error { return serve(ctx, &s) })
+}
+
+// stopLimit is how long a program may take to stop: what runs containers sends SIGKILL
+// after ten seconds unless it is told otherwise, and a program that ends by itself says
+// why. Nothing is lost either way: what is decided is in PostgreSQL, and what was under
+// way is done again by another process, under the same key.
+const stopLimit = 9500 * time.Millisecond
+
+// within runs a program until it has stopped, and no longer than limit after it was
+// told to.
+func within(ctx context.Context, limit time.Duration, run func(context.Context) error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	patience := time.NewTimer(limit)
+	defer patience.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-patience.C:
+		return campaign.Errorf(campaign.CodeUnavailable, "work was still under way %s after the signal to stop; it is done again by another process", limit)
+	}
 }
 
 func serve(ctx context.Context, s *settings) error {
-	listener, err := listen(ctx, s.Listen, defaultListen)
+	listener, err := listen(ctx, "BANYAN_LISTEN", cmp.Or(s.Listen, defaultListen))
 	if err != nil {
 		return err
 	}
@@ -44,24 +75,86 @@ func serveOn(ctx context.Context, s *settings, listener net.Listener) error {
 		return err
 	}
 	defer parts.close()
-	if err := parts.store.SetBootstrapKey(ctx, s.AdminKey); err != nil {
+	migrated, err := s.prepare(ctx, parts.store)
+	if err != nil {
 		return err
 	}
 	router := &starter.Router{
 		Store: parts.store, Client: parts.temporal, Log: s.Log,
 		Taker: &turn.Taker{Store: parts.store, Programs: turn.NewCache(), Via: []string{parts.channel}},
+		Watch: s.Metrics, Follow: parts.traces.Following,
+	}
+	gauges, err := s.Metrics.Gauges(parts.store, parts.temporal, s.Log)
+	if err != nil {
+		return err
 	}
 	server, err := starter.NewServer(starter.Config{
 		Store: parts.store, Entrances: router, Temporal: parts.temporal, Log: s.Log, Version: version,
-		DemoClock: s.DemoClock, Rate: s.Rate,
+		DemoClock: s.DemoClock, Rate: s.Rate, MaxIntents: s.MaxIntents, Metrics: s.Metrics.Registry, Trace: parts.traces,
 	})
 	if err != nil {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	if err := s.serveMetrics(ctx, group); err != nil {
+		return err
+	}
 	group.Go(func() error { return server.Serve(ctx, listener) })
-	group.Go(func() error { return router.Run(ctx) })
+	group.Go(func() error {
+		if !migrated {
+			if err := s.awaitMigrations(ctx, parts.store); err != nil {
+				return err
+			}
+		}
+		group.Go(func() error { gauges.Run(ctx); return nil })
+		return router.Run(ctx)
+	})
 	return clean(group.Wait())
+}
+
+// prepare makes the database ready for callers. It reports whether it has the tables
+// that this build needs.
+func (s *settings) prepare(ctx context.Context, db *store.Store) (migrated bool, err error) {
+	have, need, err := db.Schema(ctx)
+	if err != nil || have < need {
+		return false, err
+	}
+	return true, db.SetBootstrapKey(ctx, s.AdminKey)
+}
+
+const migrationPoll = time.Second
+
+// awaitMigrations waits until somebody has migrated the database. Meanwhile /readyz says
+// what is missing, which a program that ends again and again could not.
+func (s *settings) awaitMigrations(ctx context.Context, db *store.Store) error {
+	s.Log.WarnContext(ctx, "the database lacks migrations; run banyan migrate")
+	tick := time.NewTicker(migrationPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		// PostgreSQL may go away meanwhile, and come back.
+		if migrated, err := s.prepare(ctx, db); migrated {
+			s.Log.InfoContext(ctx, "the database has been migrated")
+			return err
+		}
+	}
+}
+
+// serveMetrics shows the metrics where BANYAN_METRICS_LISTEN says, if it does.
+func (s *settings) serveMetrics(ctx context.Context, group *errgroup.Group) error {
+	if s.MetricsAt == "" {
+		return nil
+	}
+	listener, err := listen(ctx, "BANYAN_METRICS_LISTEN", s.MetricsAt)
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return starter.ServeMetrics(ctx, listener, s.Metrics.Registry, s.Log) })
+	return nil
 }
 
 type workerCommand struct{}
@@ -73,7 +166,7 @@ func (workerCommand) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return work(ctx, &s)
+	return within(ctx, stopLimit, func(ctx context.Context) error { return work(ctx, &s) })
 }
 
 func work(ctx context.Context, s *settings) error {
@@ -84,16 +177,23 @@ func work(ctx context.Context, s *settings) error {
 	defer parts.close()
 	group, ctx := errgroup.WithContext(ctx)
 	if s.Listen != "" {
-		listener, err := listen(ctx, s.Listen, "")
+		listener, err := listen(ctx, "BANYAN_LISTEN", s.Listen)
 		if err != nil {
 			return err
 		}
 		probes := starter.NewProbes(starter.Config{Store: parts.store, Temporal: parts.temporal, Log: s.Log, Version: version})
 		group.Go(func() error { return probes.Serve(ctx, listener) })
 	}
+	if err := s.serveMetrics(ctx, group); err != nil {
+		return err
+	}
 	group.Go(func() error {
 		return worker.Run(ctx, worker.Config{
 			Store: parts.store, Client: parts.temporal, Channels: parts.channels, Default: parts.channel, Log: s.Log,
+			Measure: func(a *activities.Activities) {
+				s.Metrics.Activities(a)
+				parts.traces.Activities(a)
+			},
 		})
 	})
 	return clean(group.Wait())
@@ -105,6 +205,7 @@ type parts struct {
 	temporal temporal.Client
 	channels channels.Set
 	channel  string // the default one
+	traces   *telemetry.Traces
 }
 
 func connect(ctx context.Context, s *settings, name string) (*parts, error) {
@@ -113,11 +214,23 @@ func connect(ctx context.Context, s *settings, name string) (*parts, error) {
 	if p.channels, p.channel, err = all.Build(s.Channels); err != nil {
 		return nil, err
 	}
-	if p.store, err = store.Open(ctx, s.DatabaseURL, store.WithApplicationName(name)); err != nil {
+	if p.traces, err = telemetry.NewTraces(ctx, s.getenv, strings.ReplaceAll(name, " ", "-"), version); err != nil {
+		return nil, err
+	}
+	if p.store, err = store.Open(ctx, s.DatabaseURL, store.WithApplicationName(name), store.WithTracer(p.traces.SQL())); err != nil {
+		return nil, err
+	}
+	if err := s.Metrics.Pool(name, p.store.PoolStats); err != nil {
+		p.store.Close()
 		return nil, err
 	}
 	// Lazy: the API accepts events while Temporal is away, from its first moment on.
-	if p.temporal, err = temporal.NewLazyClient(s.Temporal); err != nil {
+	options := s.Temporal
+	if options.Interceptors, err = p.traces.Temporal(); err != nil {
+		p.store.Close()
+		return nil, err
+	}
+	if p.temporal, err = temporal.NewLazyClient(options); err != nil {
 		p.store.Close()
 		return nil, campaign.Errorf(campaign.CodeInvalid, "set up the connection to Temporal: %w", err)
 	}
@@ -127,16 +240,14 @@ func connect(ctx context.Context, s *settings, name string) (*parts, error) {
 func (p *parts) close() {
 	p.temporal.Close()
 	p.store.Close()
+	p.traces.Close()
 }
 
-func listen(ctx context.Context, address, otherwise string) (net.Listener, error) {
-	if address == "" {
-		address = otherwise
-	}
+func listen(ctx context.Context, setting, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
-		return nil, campaign.Errorf(campaign.CodeInvalid, "listen on %s (BANYAN_LISTEN): %w", address, err)
+		return nil, campaign.Errorf(campaign.CodeInvalid, "listen on %s (%s): %w", address, setting, err)
 	}
 	return listener, nil
 }

@@ -248,7 +248,7 @@ func TestOurContainersHaveNoRights(t *testing.T) {
 func TestEnvironmentIsTheDocumentedOne(t *testing.T) {
 	t.Parallel()
 	both := []string{
-		"BANYAN_CHANNEL", "BANYAN_DATABASE_URL", "BANYAN_LISTEN", "BANYAN_WEBHOOK_ALLOW_PRIVATE", "BANYAN_WEBHOOK_SECRET",
+		"BANYAN_CHANNEL", "BANYAN_DATABASE_URL", "BANYAN_LISTEN", "BANYAN_METRICS_LISTEN", "BANYAN_WEBHOOK_ALLOW_PRIVATE", "BANYAN_WEBHOOK_SECRET",
 		"BANYAN_WEBHOOK_URL", "TEMPORAL_ADDRESS", "TEMPORAL_NAMESPACE",
 	}
 	want := map[string][]string{

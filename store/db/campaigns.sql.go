@@ -76,12 +76,21 @@ func (q *Queries) DefinitionByDigest(ctx context.Context, digest string) (json.R
 }
 
 const endDrained = `-- name: EndDrained :many
+with ended as (
 update campaigns c set state = 'ended', ended_at = clock_timestamp()
  where c.state = 'draining'
    and not exists (select from journeys j where j.campaign = c.name and j.status = 'active')
+   and not exists (select from messages m join effects e on e.key = m.key
+                    where m.campaign = c.name and m.state in ('claimed', 'unknown') and e.state = 'claimed')
 returning c.name
+), wakes as (
+insert into intents (kind, slice) select 'slice', s.id from slices s join ended e on e.name = s.campaign
+)
+select name from ended
 `
 
+// A message that is still on its way keeps its campaign from ending, which would drop it;
+// one whose outcome will stay unknown does not. The workflows of its slices look again, and end.
 func (q *Queries) EndDrained(ctx context.Context) ([]string, error) {
 	rows, err := q.db.Query(ctx, endDrained)
 	if err != nil {
@@ -142,12 +151,16 @@ func (q *Queries) GetVersion(ctx context.Context, campaign string, version int32
 	return i, err
 }
 
-const hasActiveJourneys = `-- name: HasActiveJourneys :one
-select exists (select from journeys where campaign = $1 and status = 'active')
+const hasWorkLeft = `-- name: HasWorkLeft :one
+select exists (select from journeys j where j.campaign = $1 and j.status = 'active'
+               union all
+               select from messages m join effects e on e.key = m.key
+                where m.campaign = $1 and m.state in ('claimed', 'unknown') and e.state = 'claimed')
 `
 
-func (q *Queries) HasActiveJourneys(ctx context.Context, campaign string) (bool, error) {
-	row := q.db.QueryRow(ctx, hasActiveJourneys, campaign)
+// A journey is over before its last message is out.
+func (q *Queries) HasWorkLeft(ctx context.Context, campaign string) (bool, error) {
+	row := q.db.QueryRow(ctx, hasWorkLeft, campaign)
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const doctorBudgets = `-- name: DoctorBudgets :many
@@ -50,21 +51,59 @@ func (q *Queries) DoctorBudgets(ctx context.Context) ([]DoctorBudgetsRow, error)
 	return items, nil
 }
 
+const doctorClaims = `-- name: DoctorClaims :many
+select j.id, j.workflow_id, min(e.claimed_at)::timestamptz as since
+  from effects e join journeys j on j.id = e.journey join campaigns c on c.name = j.campaign
+ where e.kind = 'send' and e.state = 'claimed' and e.claimed_at < clock_timestamp() - interval '10 minutes' and c.state <> 'paused'
+   and j.slice is null
+ group by j.id, j.workflow_id order by j.id
+`
+
+type DoctorClaimsRow struct {
+	ID         int64
+	WorkflowID string
+	Since      time.Time
+}
+
+// Journeys with a message that was claimed ten minutes ago and has not been settled. A
+// pause holds messages back, so those of a paused campaign are left out.
+func (q *Queries) DoctorClaims(ctx context.Context) ([]DoctorClaimsRow, error) {
+	rows, err := q.db.Query(ctx, doctorClaims)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DoctorClaimsRow{}
+	for rows.Next() {
+		var i DoctorClaimsRow
+		if err := rows.Scan(&i.ID, &i.WorkflowID, &i.Since); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const doctorEffects = `-- name: DoctorEffects :one
-select (count(*) filter (where state = 'claimed' and claimed_at < clock_timestamp() - interval '1 hour'))::bigint as claimed,
-       (count(*) filter (where state = 'unknown'))::bigint as unknown
-  from effects where state in ('claimed', 'unknown')
+select (count(*) filter (where e.state = 'claimed' and c.state <> 'paused' and e.claimed_at < clock_timestamp() - interval '1 hour'))::bigint as claimed,
+       (count(*) filter (where e.state = 'claimed' and c.state = 'paused'))::bigint as held
+  from effects e join journeys j on j.id = e.journey join campaigns c on c.name = j.campaign
+ where e.state = 'claimed'
 `
 
 type DoctorEffectsRow struct {
 	Claimed int64
-	Unknown int64
+	Held    int64
 }
 
+// What a pause holds back is under way, however long the pause lasts.
 func (q *Queries) DoctorEffects(ctx context.Context) (DoctorEffectsRow, error) {
 	row := q.db.QueryRow(ctx, doctorEffects)
 	var i DoctorEffectsRow
-	err := row.Scan(&i.Claimed, &i.Unknown)
+	err := row.Scan(&i.Claimed, &i.Held)
 	return i, err
 }
 
@@ -105,19 +144,69 @@ func (q *Queries) DoctorIntents(ctx context.Context) (DoctorIntentsRow, error) {
 	return i, err
 }
 
-const doctorOverdue = `-- name: DoctorOverdue :one
-select count(*)::bigint
-  from journeys j join campaigns c on c.name = j.campaign
- where j.status = 'active' and c.state in ('running', 'draining') and c.clock_factor = 1
-   and j.wait_until < clock_timestamp() - interval '5 minutes'
+const doctorKnown = `-- name: DoctorKnown :many
+select workflow_id from journeys where workflow_id = any($1::text[]) and slice is null
+union all
+select workflow_id from slices where workflow_id = any($1::text[])
 `
 
-// Journeys whose moment has passed by five real minutes and that nobody has turned.
-func (q *Queries) DoctorOverdue(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, doctorOverdue)
-	var column_1 int64
-	err := row.Scan(&column_1)
-	return column_1, err
+func (q *Queries) DoctorKnown(ctx context.Context, ids []string) ([]string, error) {
+	rows, err := q.db.Query(ctx, doctorKnown, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var workflow_id string
+		if err := rows.Scan(&workflow_id); err != nil {
+			return nil, err
+		}
+		items = append(items, workflow_id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const doctorOverdue = `-- name: DoctorOverdue :many
+select j.id
+  from journeys j join campaigns c on c.name = j.campaign
+ where (j.slice is null and j.status = 'active'
+        and (c.state in ('running', 'draining') and j.wait_until < case
+                 when c.clock_factor = 1 then clock_timestamp() - interval '5 minutes'
+                 else c.clock_start + (clock_timestamp() - interval '5 minutes' - c.clock_real) * c.clock_factor::double precision end
+             or c.state = 'ended' and c.ended_at < clock_timestamp() - interval '5 minutes')
+        or j.slice is not null and c.state <> 'paused'
+        and (j.due_at < clock_timestamp() - interval '5 minutes'
+             or j.status = 'active' and c.state = 'ended' and c.ended_at < clock_timestamp() - interval '5 minutes'))
+   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind = 'slice' and i.slice = j.slice)
+ order by j.id
+`
+
+// Journeys under way that should have looked again five real minutes ago, on their
+// campaign's own clock, or that have to be told of the campaign's end, and for which no
+// poke is on its way. A paused campaign takes no turns, so nothing is late in it.
+func (q *Queries) DoctorOverdue(ctx context.Context) ([]int64, error) {
+	rows, err := q.db.Query(ctx, doctorOverdue)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const doctorPoints = `-- name: DoctorPoints :one
@@ -152,6 +241,36 @@ func (q *Queries) DoctorPostings(ctx context.Context) (int64, error) {
 	return column_1, err
 }
 
+const doctorPostponed = `-- name: DoctorPostponed :many
+select id, kind from intents where due_at > clock_timestamp() + interval '10 minutes' order by id
+`
+
+type DoctorPostponedRow struct {
+	ID   int64
+	Kind string
+}
+
+// The router puts nothing off for longer than a minute.
+func (q *Queries) DoctorPostponed(ctx context.Context) ([]DoctorPostponedRow, error) {
+	rows, err := q.db.Query(ctx, doctorPostponed)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DoctorPostponedRow{}
+	for rows.Next() {
+		var i DoctorPostponedRow
+		if err := rows.Scan(&i.ID, &i.Kind); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const doctorSequences = `-- name: DoctorSequences :one
 select count(*)::bigint from members m
  where m.event_seq <> coalesce((select max(seq) from events e where e.member = m.id), 0)
@@ -163,6 +282,85 @@ func (q *Queries) DoctorSequences(ctx context.Context) (int64, error) {
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const doctorSliceClaims = `-- name: DoctorSliceClaims :many
+select m.slice::int as slice, count(*)::bigint as messages
+  from effects e join messages m on m.key = e.key join campaigns c on c.name = m.campaign
+ where e.kind = 'send' and e.state = 'claimed' and e.claimed_at < clock_timestamp() - interval '10 minutes' and c.state <> 'paused'
+   and m.slice is not null and (m.due_at is null or m.due_at < clock_timestamp() - interval '10 minutes')
+   and not exists (select from intents i where i.kind = 'slice' and i.slice = m.slice)
+ group by m.slice order by m.slice
+`
+
+type DoctorSliceClaimsRow struct {
+	Slice    int32
+	Messages int64
+}
+
+// Slices with a message that was claimed ten minutes ago, is due for as long or not due
+// at all, and has not been settled.
+func (q *Queries) DoctorSliceClaims(ctx context.Context) ([]DoctorSliceClaimsRow, error) {
+	rows, err := q.db.Query(ctx, doctorSliceClaims)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DoctorSliceClaimsRow{}
+	for rows.Next() {
+		var i DoctorSliceClaimsRow
+		if err := rows.Scan(&i.Slice, &i.Messages); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const doctorSlices = `-- name: DoctorSlices :many
+select s.id, s.campaign, s.journey, s.workflow_id
+  from slices s
+ where (exists (select from journeys j where j.slice = s.id and (j.status = 'active' or j.due_at is not null))
+        or exists (select from messages m where m.slice = s.id and m.due_at is not null))
+   and not exists (select from intents i where i.kind = 'slice' and i.slice = s.id)
+ order by s.id
+`
+
+type DoctorSlicesRow struct {
+	ID         int32
+	Campaign   string
+	Journey    string
+	WorkflowID string
+}
+
+// Slices with somebody under way or a message to go out. One that is about to be woken
+// will have a workflow.
+func (q *Queries) DoctorSlices(ctx context.Context) ([]DoctorSlicesRow, error) {
+	rows, err := q.db.Query(ctx, doctorSlices)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DoctorSlicesRow{}
+	for rows.Next() {
+		var i DoctorSlicesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Campaign,
+			&i.Journey,
+			&i.WorkflowID,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const doctorStock = `-- name: DoctorStock :many
@@ -197,6 +395,296 @@ func (q *Queries) DoctorStock(ctx context.Context) ([]DoctorStockRow, error) {
 			&i.Stock,
 			&i.Counted,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const doctorUnderWay = `-- name: DoctorUnderWay :many
+select j.id, j.workflow_id
+  from journeys j
+ where j.id > $1 and j.slice is null
+   and (j.status = 'active' or j.id in (select e.journey from effects e where e.kind = 'send' and e.state = 'claimed'))
+   and not exists (select from intents i where i.kind = 'start' and i.journey = j.id)
+ order by j.id limit $2
+`
+
+type DoctorUnderWayRow struct {
+	ID         int64
+	WorkflowID string
+}
+
+// Journeys that need a workflow of their own now: those under way, and those that are
+// over with a message that is still to go out. One whose start waits for the router will
+// have it.
+func (q *Queries) DoctorUnderWay(ctx context.Context, after int64, most int32) ([]DoctorUnderWayRow, error) {
+	rows, err := q.db.Query(ctx, doctorUnderWay, after, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DoctorUnderWayRow{}
+	for rows.Next() {
+		var i DoctorUnderWayRow
+		if err := rows.Scan(&i.ID, &i.WorkflowID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const doctorUnheard = `-- name: DoctorUnheard :many
+select j.id
+  from journeys j join campaigns c on c.name = j.campaign join members m on m.id = j.member
+ where m.event_seq > j.cursor and cardinality(j.listens) > 0
+   and (j.status = 'active' and c.state <> 'paused'
+        or j.status = 'done' and (j.wait_until is null or j.wait_until > case
+            when c.clock_factor = 1 then clock_timestamp()
+            else c.clock_start + (clock_timestamp() - c.clock_real) * c.clock_factor::double precision end))
+   and exists (select from events e
+                where e.member = j.member and e.seq > j.cursor and e.type = any(j.listens)
+                  and e.stored_at < clock_timestamp() - interval '5 minutes'
+                  and not exists (select from intents i where i.kind = 'event' and i.event = e.id))
+   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and (j.slice is null or j.due_at is null or j.due_at > clock_timestamp())
+ order by j.id
+`
+
+// Journeys that listen to an event which was routed five real minutes ago and which
+// they have not judged; those that are over until their horizon.
+func (q *Queries) DoctorUnheard(ctx context.Context) ([]int64, error) {
+	rows, err := q.db.Query(ctx, doctorUnheard)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const doctorUnknown = `-- name: DoctorUnknown :many
+select m.key, m.channel, m.journey, e.settled_at
+  from effects e join messages m on m.key = e.key
+ where e.kind = 'send' and e.state = 'unknown'
+ order by e.settled_at, m.key limit $1
+`
+
+type DoctorUnknownRow struct {
+	Key       string
+	Channel   string
+	Journey   int64
+	SettledAt *time.Time
+}
+
+// Messages of which nobody will ever say whether they arrived: an answer was lost, and
+// the channel's provider does not take our key, or did not answer for a day.
+func (q *Queries) DoctorUnknown(ctx context.Context, most int32) ([]DoctorUnknownRow, error) {
+	rows, err := q.db.Query(ctx, doctorUnknown, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DoctorUnknownRow{}
+	for rows.Next() {
+		var i DoctorUnknownRow
+		if err := rows.Scan(
+			&i.Key,
+			&i.Channel,
+			&i.Journey,
+			&i.SettledAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const hastenIntents = `-- name: HastenIntents :exec
+update intents set due_at = clock_timestamp() where id = any($1::bigint[])
+`
+
+func (q *Queries) HastenIntents(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, hastenIntents, ids)
+	return err
+}
+
+const pokeOnce = `-- name: PokeOnce :many
+insert into intents (kind, journey)
+select 'poke', j.id from journeys j
+ where j.id = any($1::bigint[]) and j.slice is null
+   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+returning journey
+`
+
+// A poke for each of these journeys that has a workflow of its own and none on its way.
+func (q *Queries) PokeOnce(ctx context.Context, ids []int64) ([]*int64, error) {
+	rows, err := q.db.Query(ctx, pokeOnce, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []*int64{}
+	for rows.Next() {
+		var journey *int64
+		if err := rows.Scan(&journey); err != nil {
+			return nil, err
+		}
+		items = append(items, journey)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const reconcileMessage = `-- name: ReconcileMessage :execrows
+with effect as (
+    update effects set state = case when $1::boolean then 'settled' else 'failed' end, settled_at = clock_timestamp()
+     where key = $2::text and kind = 'send' and state = 'unknown'
+    returning key
+)
+update messages m
+   set state = case when $1::boolean then 'sent' else 'failed' end,
+       sent_at = case when $1::boolean then clock_timestamp() end
+  from effect e where m.key = e.key
+`
+
+// What somebody has found out of a message that may or may not have arrived.
+func (q *Queries) ReconcileMessage(ctx context.Context, arrived bool, key string) (int64, error) {
+	result, err := q.db.Exec(ctx, reconcileMessage, arrived, key)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const restartJourney = `-- name: RestartJourney :one
+select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn,
+       (j.status = 'active' or exists (select from effects e where e.journey = j.id and e.kind = 'send' and e.state = 'claimed'))::boolean as needed,
+       (exists (select from intents i where i.kind = 'start' and i.journey = j.id))::boolean as starting
+  from journeys j where j.id = $1 and j.slice is null
+`
+
+type RestartJourneyRow struct {
+	ID         int64
+	Campaign   string
+	Version    int32
+	Journey    string
+	Member     string
+	WorkflowID string
+	Turn       int32
+	Needed     bool
+	Starting   bool
+}
+
+// What a journey's workflow must know to go on where the journey stands.
+func (q *Queries) RestartJourney(ctx context.Context, id int64) (RestartJourneyRow, error) {
+	row := q.db.QueryRow(ctx, restartJourney, id)
+	var i RestartJourneyRow
+	err := row.Scan(
+		&i.ID,
+		&i.Campaign,
+		&i.Version,
+		&i.Journey,
+		&i.Member,
+		&i.WorkflowID,
+		&i.Turn,
+		&i.Needed,
+		&i.Starting,
+	)
+	return i, err
+}
+
+const restartMessages = `-- name: RestartMessages :many
+select m.key, m.name, (case when m.state = 'unknown' then m.channel else coalesce(m.bodies -> 0 ->> 'channel', '') end)::text as channel
+  from effects e join messages m on m.key = e.key
+ where e.journey = $1 and e.kind = 'send' and e.state = 'claimed'
+ order by e.turn, e.claimed_at, m.key
+`
+
+type RestartMessagesRow struct {
+	Key     string
+	Name    string
+	Channel string
+}
+
+// The journey's messages that are still to go out, in the order in which they were decided.
+// One that may have arrived is asked about at the channel that may have taken it.
+func (q *Queries) RestartMessages(ctx context.Context, journey int64) ([]RestartMessagesRow, error) {
+	rows, err := q.db.Query(ctx, restartMessages, journey)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RestartMessagesRow{}
+	for rows.Next() {
+		var i RestartMessagesRow
+		if err := rows.Scan(&i.Key, &i.Name, &i.Channel); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sendSliceNow = `-- name: SendSliceNow :exec
+update messages m set due_at = clock_timestamp(), via = coalesce(nullif(m.via, ''), m.bodies -> 0 ->> 'channel', '')
+  from effects e
+ where e.key = m.key and e.kind = 'send' and e.state = 'claimed' and m.slice = $1::int
+   and m.state in ('claimed', 'unknown') and (m.due_at is null or m.due_at < clock_timestamp())
+`
+
+// Makes the messages of a slice due that were claimed and that nothing makes due.
+func (q *Queries) SendSliceNow(ctx context.Context, slice int32) error {
+	_, err := q.db.Exec(ctx, sendSliceNow, slice)
+	return err
+}
+
+const slicesOfJourneys = `-- name: SlicesOfJourneys :many
+select j.id, j.slice::int as slice from journeys j where j.id = any($1::bigint[]) and j.slice is not null
+`
+
+type SlicesOfJourneysRow struct {
+	ID    int64
+	Slice int32
+}
+
+func (q *Queries) SlicesOfJourneys(ctx context.Context, ids []int64) ([]SlicesOfJourneysRow, error) {
+	rows, err := q.db.Query(ctx, slicesOfJourneys, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SlicesOfJourneysRow{}
+	for rows.Next() {
+		var i SlicesOfJourneysRow
+		if err := rows.Scan(&i.ID, &i.Slice); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

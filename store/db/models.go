@@ -175,6 +175,7 @@ type Member struct {
 
 type Message struct {
 	Key        string
+	Number     *int64
 	Campaign   string
 	Version    int32
 	Journey    int64

@@ -187,7 +187,8 @@ func (q *Queries) EventsByID(ctx context.Context, ids []string) ([]EventsByIDRow
 }
 
 const intentWork = `-- name: IntentWork :many
-select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout
+select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout, j.start_event,
+       exists (select from messages m where m.journey = j.id and m.state in ('claimed', 'unknown'))::boolean as unsettled
   from journeys j where j.id = any($1::bigint[])
 `
 
@@ -202,6 +203,8 @@ type IntentWorkRow struct {
 	Status     string
 	StepName   string
 	Holdout    bool
+	StartEvent *string
+	Unsettled  bool
 }
 
 // What a start or a poke must know, in one question.
@@ -225,6 +228,8 @@ func (q *Queries) IntentWork(ctx context.Context, ids []int64) ([]IntentWorkRow,
 			&i.Status,
 			&i.StepName,
 			&i.Holdout,
+			&i.StartEvent,
+			&i.Unsettled,
 		); err != nil {
 			return nil, err
 		}
@@ -385,23 +390,29 @@ func (q *Queries) LockMembers(ctx context.Context, ids []string) ([]Member, erro
 	return items, nil
 }
 
-const membersAfter = `-- name: MembersAfter :many
-select id from members where id > $1 order by id limit $2
+const otherSliceIntents = `-- name: OtherSliceIntents :many
+select id, slice from intents where kind = 'slice' and slice = any($1::int[]) for update skip locked
 `
 
-func (q *Queries) MembersAfter(ctx context.Context, after string, most int32) ([]string, error) {
-	rows, err := q.db.Query(ctx, membersAfter, after, most)
+type OtherSliceIntentsRow struct {
+	ID    int64
+	Slice *int32
+}
+
+// One signal says what all of them say, and each was left after what it is about.
+func (q *Queries) OtherSliceIntents(ctx context.Context, slices []int32) ([]OtherSliceIntentsRow, error) {
+	rows, err := q.db.Query(ctx, otherSliceIntents, slices)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []string{}
+	items := []OtherSliceIntentsRow{}
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var i OtherSliceIntentsRow
+		if err := rows.Scan(&i.ID, &i.Slice); err != nil {
 			return nil, err
 		}
-		items = append(items, id)
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err

@@ -93,25 +93,6 @@ func (q *Queries) LeftInSlice(ctx context.Context, slice *int32, most int32) ([]
 	return items, nil
 }
 
-const nextInSlice = `-- name: NextInSlice :one
-select (due.at is not null)::boolean as due,
-       coalesce(extract(epoch from due.at - clock_timestamp()), 0)::double precision as seconds
-  from (select min(m.due_at)::timestamptz as at from messages m
-         where m.slice = $1 and m.via = $2 and m.due_at is not null) due
-`
-
-type NextInSliceRow struct {
-	Due     bool
-	Seconds float64
-}
-
-func (q *Queries) NextInSlice(ctx context.Context, slice *int32, via string) (NextInSliceRow, error) {
-	row := q.db.QueryRow(ctx, nextInSlice, slice, via)
-	var i NextInSliceRow
-	err := row.Scan(&i.Due, &i.Seconds)
-	return i, err
-}
-
 const restOfSlice = `-- name: RestOfSlice :one
 select (due.at is not null)::boolean as due,
        coalesce(extract(epoch from due.at - clock_timestamp()), 0)::double precision as seconds,

@@ -84,6 +84,7 @@ create table intents (
 -- One for each half of the router: a million starts that wait for Temporal must not
 -- stand in the way of events.
 create index intents_route on intents (due_at, id) where kind in ('event', 'member');
+create index intents_slice on intents (slice) where kind = 'slice';
 create index intents_deliver on intents (due_at, id) where kind in ('start', 'poke', 'slice');
 
 create table journeys (
@@ -162,6 +163,7 @@ create index effects_open on effects (claimed_at) where state in ('claimed', 'un
 
 create table messages (
     key          text primary key references effects,
+    number       bigint generated always as identity, -- of a journey they go out in this order
     campaign     text not null,
     version      int not null,
     journey      bigint not null references journeys,
@@ -185,6 +187,8 @@ create table messages (
 );
 create index messages_member on messages (member, at);
 create index messages_slice on messages (slice, via, due_at) where due_at is not null;
+create index messages_turn on messages (journey, number) where due_at is not null;
+create index messages_open on messages (journey) where state in ('claimed', 'unknown');
 create index messages_campaign on messages (campaign, state);
 
 create table offers (
@@ -210,6 +214,7 @@ create table offers (
 );
 create index offers_member on offers (member, campaign, offer);
 create index offers_campaign on offers (campaign, offer, state);
+create index offers_open on offers (campaign, offer) where state = 'open'; -- counted by every scrape
 
 -- Stock is exact under any number of simultaneous orders: the condition stands in the
 -- statement and the check stands behind it.

@@ -67,8 +67,12 @@ update campaigns set state = sqlc.arg(state),
        ended_at = case when sqlc.arg(state) = 'ended' then clock_timestamp() end
  where name = sqlc.arg(name);
 
--- name: HasActiveJourneys :one
-select exists (select from journeys where campaign = $1 and status = 'active');
+-- name: HasWorkLeft :one
+-- A journey is over before its last message is out.
+select exists (select from journeys j where j.campaign = $1 and j.status = 'active'
+               union all
+               select from messages m join effects e on e.key = m.key
+                where m.campaign = $1 and m.state in ('claimed', 'unknown') and e.state = 'claimed');
 
 -- name: PokeCampaign :execrows
 -- A journey that is over may still have messages that the pause holds.
@@ -82,10 +86,19 @@ select 'poke', member, id from journeys j
 insert into intents (kind, slice) select 'slice', id from slices where campaign = $1 order by id;
 
 -- name: EndDrained :many
+-- A message that is still on its way keeps its campaign from ending, which would drop it;
+-- one whose outcome will stay unknown does not. The workflows of its slices look again, and end.
+with ended as (
 update campaigns c set state = 'ended', ended_at = clock_timestamp()
  where c.state = 'draining'
    and not exists (select from journeys j where j.campaign = c.name and j.status = 'active')
-returning c.name;
+   and not exists (select from messages m join effects e on e.key = m.key
+                    where m.campaign = c.name and m.state in ('claimed', 'unknown') and e.state = 'claimed')
+returning c.name
+), wakes as (
+insert into intents (kind, slice) select 'slice', s.id from slices s join ended e on e.name = s.campaign
+)
+select name from ended;
 
 -- name: SetStock :exec
 -- An offer that gets a limit later starts from what was taken without one.

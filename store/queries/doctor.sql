@@ -45,18 +45,154 @@ select count(*)::bigint as waiting,
   from intents;
 
 -- name: DoctorEffects :one
-select (count(*) filter (where state = 'claimed' and claimed_at < clock_timestamp() - interval '1 hour'))::bigint as claimed,
-       (count(*) filter (where state = 'unknown'))::bigint as unknown
-  from effects where state in ('claimed', 'unknown');
+-- What a pause holds back is under way, however long the pause lasts.
+select (count(*) filter (where e.state = 'claimed' and c.state <> 'paused' and e.claimed_at < clock_timestamp() - interval '1 hour'))::bigint as claimed,
+       (count(*) filter (where e.state = 'claimed' and c.state = 'paused'))::bigint as held
+  from effects e join journeys j on j.id = e.journey join campaigns c on c.name = j.campaign
+ where e.state = 'claimed';
 
--- name: DoctorOverdue :one
--- Journeys whose moment has passed by five real minutes and that nobody has turned.
-select count(*)::bigint
+-- name: DoctorUnknown :many
+-- Messages of which nobody will ever say whether they arrived: an answer was lost, and
+-- the channel's provider does not take our key, or did not answer for a day.
+select m.key, m.channel, m.journey, e.settled_at
+  from effects e join messages m on m.key = e.key
+ where e.kind = 'send' and e.state = 'unknown'
+ order by e.settled_at, m.key limit sqlc.arg(most);
+
+-- name: DoctorOverdue :many
+-- Journeys under way that should have looked again five real minutes ago, on their
+-- campaign's own clock, or that have to be told of the campaign's end, and for which no
+-- poke is on its way. A paused campaign takes no turns, so nothing is late in it.
+select j.id
   from journeys j join campaigns c on c.name = j.campaign
- where j.status = 'active' and c.state in ('running', 'draining') and c.clock_factor = 1
-   and j.wait_until < clock_timestamp() - interval '5 minutes';
+ where (j.slice is null and j.status = 'active'
+        and (c.state in ('running', 'draining') and j.wait_until < case
+                 when c.clock_factor = 1 then clock_timestamp() - interval '5 minutes'
+                 else c.clock_start + (clock_timestamp() - interval '5 minutes' - c.clock_real) * c.clock_factor::double precision end
+             or c.state = 'ended' and c.ended_at < clock_timestamp() - interval '5 minutes')
+        or j.slice is not null and c.state <> 'paused'
+        and (j.due_at < clock_timestamp() - interval '5 minutes'
+             or j.status = 'active' and c.state = 'ended' and c.ended_at < clock_timestamp() - interval '5 minutes'))
+   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind = 'slice' and i.slice = j.slice)
+ order by j.id;
+
+-- name: DoctorUnheard :many
+-- Journeys that listen to an event which was routed five real minutes ago and which
+-- they have not judged; those that are over until their horizon.
+select j.id
+  from journeys j join campaigns c on c.name = j.campaign join members m on m.id = j.member
+ where m.event_seq > j.cursor and cardinality(j.listens) > 0
+   and (j.status = 'active' and c.state <> 'paused'
+        or j.status = 'done' and (j.wait_until is null or j.wait_until > case
+            when c.clock_factor = 1 then clock_timestamp()
+            else c.clock_start + (clock_timestamp() - c.clock_real) * c.clock_factor::double precision end))
+   and exists (select from events e
+                where e.member = j.member and e.seq > j.cursor and e.type = any(j.listens)
+                  and e.stored_at < clock_timestamp() - interval '5 minutes'
+                  and not exists (select from intents i where i.kind = 'event' and i.event = e.id))
+   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and (j.slice is null or j.due_at is null or j.due_at > clock_timestamp())
+ order by j.id;
+
+-- name: DoctorUnderWay :many
+-- Journeys that need a workflow of their own now: those under way, and those that are
+-- over with a message that is still to go out. One whose start waits for the router will
+-- have it.
+select j.id, j.workflow_id
+  from journeys j
+ where j.id > sqlc.arg(after) and j.slice is null
+   and (j.status = 'active' or j.id in (select e.journey from effects e where e.kind = 'send' and e.state = 'claimed'))
+   and not exists (select from intents i where i.kind = 'start' and i.journey = j.id)
+ order by j.id limit sqlc.arg(most);
+
+-- name: DoctorSlices :many
+-- Slices with somebody under way or a message to go out. One that is about to be woken
+-- will have a workflow.
+select s.id, s.campaign, s.journey, s.workflow_id
+  from slices s
+ where (exists (select from journeys j where j.slice = s.id and (j.status = 'active' or j.due_at is not null))
+        or exists (select from messages m where m.slice = s.id and m.due_at is not null))
+   and not exists (select from intents i where i.kind = 'slice' and i.slice = s.id)
+ order by s.id;
+
+-- name: DoctorSliceClaims :many
+-- Slices with a message that was claimed ten minutes ago, is due for as long or not due
+-- at all, and has not been settled.
+select m.slice::int as slice, count(*)::bigint as messages
+  from effects e join messages m on m.key = e.key join campaigns c on c.name = m.campaign
+ where e.kind = 'send' and e.state = 'claimed' and e.claimed_at < clock_timestamp() - interval '10 minutes' and c.state <> 'paused'
+   and m.slice is not null and (m.due_at is null or m.due_at < clock_timestamp() - interval '10 minutes')
+   and not exists (select from intents i where i.kind = 'slice' and i.slice = m.slice)
+ group by m.slice order by m.slice;
+
+-- name: SendSliceNow :exec
+-- Makes the messages of a slice due that were claimed and that nothing makes due.
+update messages m set due_at = clock_timestamp(), via = coalesce(nullif(m.via, ''), m.bodies -> 0 ->> 'channel', '')
+  from effects e
+ where e.key = m.key and e.kind = 'send' and e.state = 'claimed' and m.slice = sqlc.arg(slice)::int
+   and m.state in ('claimed', 'unknown') and (m.due_at is null or m.due_at < clock_timestamp());
+
+-- name: DoctorClaims :many
+-- Journeys with a message that was claimed ten minutes ago and has not been settled. A
+-- pause holds messages back, so those of a paused campaign are left out.
+select j.id, j.workflow_id, min(e.claimed_at)::timestamptz as since
+  from effects e join journeys j on j.id = e.journey join campaigns c on c.name = j.campaign
+ where e.kind = 'send' and e.state = 'claimed' and e.claimed_at < clock_timestamp() - interval '10 minutes' and c.state <> 'paused'
+   and j.slice is null
+ group by j.id, j.workflow_id order by j.id;
+
+-- name: DoctorKnown :many
+select workflow_id from journeys where workflow_id = any(sqlc.arg(ids)::text[]) and slice is null
+union all
+select workflow_id from slices where workflow_id = any(sqlc.arg(ids)::text[]);
+
+-- name: DoctorPostponed :many
+-- The router puts nothing off for longer than a minute.
+select id, kind from intents where due_at > clock_timestamp() + interval '10 minutes' order by id;
+
+-- name: HastenIntents :exec
+update intents set due_at = clock_timestamp() where id = any(sqlc.arg(ids)::bigint[]);
+
+-- name: PokeOnce :many
+-- A poke for each of these journeys that has a workflow of its own and none on its way.
+insert into intents (kind, journey)
+select 'poke', j.id from journeys j
+ where j.id = any(sqlc.arg(ids)::bigint[]) and j.slice is null
+   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+returning journey;
+
+-- name: SlicesOfJourneys :many
+select j.id, j.slice::int as slice from journeys j where j.id = any(sqlc.arg(ids)::bigint[]) and j.slice is not null;
+
+-- name: RestartJourney :one
+-- What a journey's workflow must know to go on where the journey stands.
+select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn,
+       (j.status = 'active' or exists (select from effects e where e.journey = j.id and e.kind = 'send' and e.state = 'claimed'))::boolean as needed,
+       (exists (select from intents i where i.kind = 'start' and i.journey = j.id))::boolean as starting
+  from journeys j where j.id = $1 and j.slice is null;
+
+-- name: RestartMessages :many
+-- The journey's messages that are still to go out, in the order in which they were decided.
+-- One that may have arrived is asked about at the channel that may have taken it.
+select m.key, m.name, (case when m.state = 'unknown' then m.channel else coalesce(m.bodies -> 0 ->> 'channel', '') end)::text as channel
+  from effects e join messages m on m.key = e.key
+ where e.journey = $1 and e.kind = 'send' and e.state = 'claimed'
+ order by e.turn, e.claimed_at, m.key;
 
 -- name: DoctorSequences :one
 -- The number of a member's last event is the greatest there is.
 select count(*)::bigint from members m
  where m.event_seq <> coalesce((select max(seq) from events e where e.member = m.id), 0);
+
+-- name: ReconcileMessage :execrows
+-- What somebody has found out of a message that may or may not have arrived.
+with effect as (
+    update effects set state = case when sqlc.arg(arrived)::boolean then 'settled' else 'failed' end, settled_at = clock_timestamp()
+     where key = sqlc.arg(key)::text and kind = 'send' and state = 'unknown'
+    returning key
+)
+update messages m
+   set state = case when sqlc.arg(arrived)::boolean then 'sent' else 'failed' end,
+       sent_at = case when sqlc.arg(arrived)::boolean then clock_timestamp() end
+  from effect e where m.key = e.key;

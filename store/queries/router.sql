@@ -17,7 +17,8 @@ update intents set due_at = clock_timestamp() + sqlc.arg(seconds)::double precis
 
 -- name: IntentWork :many
 -- What a start or a poke must know, in one question.
-select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout
+select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout, j.start_event,
+       exists (select from messages m where m.journey = j.id and m.state in ('claimed', 'unknown'))::boolean as unsettled
   from journeys j where j.id = any(sqlc.arg(ids)::bigint[]);
 
 -- name: AddIntents :exec
@@ -30,6 +31,10 @@ select id, type, member, seq, time, stored_at, properties from events where id =
 -- In the order of the ids' bytes, as events are stored: whoever locks several members
 -- does it in that order, whatever language the database sorts by.
 select * from members where id = any(sqlc.arg(ids)::text[]) order by id collate "C" for update;
+
+-- name: OtherSliceIntents :many
+-- One signal says what all of them say, and each was left after what it is about.
+select id, slice from intents where kind = 'slice' and slice = any(sqlc.arg(slices)::int[]) for update skip locked;
 
 -- name: SliceWork :many
 select id, campaign, journey, workflow_id from slices where id = any(sqlc.arg(ids)::int[]);
@@ -66,6 +71,3 @@ select c.*, v.digest, clock_timestamp()::timestamptz as real_now
 select member, count(*)::int as entries, bool_or(status = 'active')::boolean as active, max(entered_at)::timestamptz as last_entered
   from journeys where campaign = sqlc.arg(campaign) and journey = sqlc.arg(journey) and member = any(sqlc.arg(members)::text[])
  group by member;
-
--- name: MembersAfter :many
-select id from members where id > sqlc.arg(after) order by id limit sqlc.arg(most);

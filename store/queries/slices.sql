@@ -23,12 +23,6 @@ select (due.at is not null)::boolean as due,
        array(select distinct m.via from messages m where m.slice = sqlc.arg(slice) and m.due_at is not null order by m.via)::text[] as channels
   from (select min(d.due_at)::timestamptz as at from journeys d where d.slice = sqlc.arg(slice)) due;
 
--- name: NextInSlice :one
-select (due.at is not null)::boolean as due,
-       coalesce(extract(epoch from due.at - clock_timestamp()), 0)::double precision as seconds
-  from (select min(m.due_at)::timestamptz as at from messages m
-         where m.slice = sqlc.arg(slice) and m.via = sqlc.arg(via) and m.due_at is not null) due;
-
 -- name: StepsInSlice :many
 select step_name, count(*)::bigint as members from journeys
  where slice = $1 and status = 'active' group by step_name order by members desc, step_name limit 20;

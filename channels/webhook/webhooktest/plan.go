@@ -78,6 +78,9 @@ type Options struct {
 	RetryAfter time.Duration
 	// Delay is how long FaultSlow waits; zero is 100 ms.
 	Delay time.Duration
+	// Taken is called after every request that was taken, whether or not it is answered,
+	// with how often its key has been by then; nil is nobody. It must not block.
+	Taken func(Record)
 	// Journal is a file to which every taken message is appended before it is
 	// answered, and from which a receiver that starts again knows what it has. Empty
 	// keeps all in memory.

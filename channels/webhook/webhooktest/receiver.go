@@ -135,6 +135,9 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	fault, record, status := r.take(payload, body)
+	if status == http.StatusOK && r.opts.Taken != nil {
+		r.opts.Taken(record)
+	}
 	switch fault {
 	case FaultDrop, FaultLose:
 		panic(http.ErrAbortHandler) // net/http's way to hang up without an answer

@@ -1,0 +1,811 @@
+package rules
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"github.com/banyanhq/banyan/campaign"
+)
+
+// push takes a condition apart for PostgreSQL. It is given the tree after the resolver,
+// so calls with constants are fields already. nil is what cannot be translated.
+func (e *Env) push(tree ast.Expr) pushed {
+	switch tree.Kind() {
+	case ast.LiteralKind:
+		if b, ok := tree.AsLiteral().(types.Bool); ok {
+			return pushedTest(func(_ *audienceWriter, want bool) condition { return settled(bool(b) == want) })
+		}
+	case ast.SelectKind:
+		return e.pushSelect(tree.AsSelect())
+	case ast.CallKind:
+		return e.pushCall(tree.AsCall())
+	case ast.ComprehensionKind:
+		return e.pushExists(tree.AsComprehension())
+	case ast.IdentKind, ast.ListKind, ast.MapKind, ast.StructKind, ast.UnspecifiedExprKind:
+	}
+	return nil
+}
+
+// pushExists translates member.tags.exists(t, t == "vip"), which is "vip" in member.tags.
+func (e *Env) pushExists(c ast.ComprehensionExpr) pushed {
+	step := c.LoopStep()
+	if step.Kind() != ast.CallKind || step.AsCall().FunctionName() != operators.LogicalOr || !isIdent(c.Result(), c.AccuVar()) {
+		return nil
+	}
+	sides := step.AsCall().Args()
+	if !isIdent(sides[0], c.AccuVar()) || sides[1].Kind() != ast.CallKind || sides[1].AsCall().FunctionName() != operators.Equals {
+		return nil
+	}
+	if b, ok := e.constantOf(c.AccuInit()).(bool); !ok || b {
+		return nil
+	}
+	left, right := sides[1].AsCall().Args()[0], sides[1].AsCall().Args()[1]
+	if isIdent(right, c.IterVar()) {
+		left, right = right, left
+	}
+	if variable, name := selected(c.IterRange()); !isIdent(left, c.IterVar()) || variable != varMember || name != "tags" {
+		return nil
+	}
+	return e.pushIn(right, c.IterRange())
+}
+
+func isIdent(x ast.Expr, name string) bool {
+	return x.Kind() == ast.IdentKind && x.AsIdent() == name
+}
+
+func (e *Env) pushCall(c ast.CallExpr) pushed {
+	args := c.Args()
+	switch c.FunctionName() {
+	case operators.LogicalAnd, operators.LogicalOr:
+		both := pushedBoth{either: c.FunctionName() == operators.LogicalOr}
+		for _, arg := range args {
+			both.parts = append(both.parts, e.push(arg))
+		}
+		return both
+	case operators.LogicalNot:
+		return pushedNot{e.push(args[0])}
+	case operators.Conditional:
+		return pushedChoice{e.push(args[0]), e.push(args[1]), e.push(args[2])}
+	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
+		return e.pushComparison(comparisons[c.FunctionName()], args[0], args[1])
+	case operators.In:
+		return e.pushIn(args[0], args[1])
+	case "contains", "startsWith", "endsWith":
+		return e.pushSearch(c)
+	}
+	return nil
+}
+
+// comparison is an operator, as SQL writes it.
+type comparison string
+
+var comparisons = map[string]comparison{
+	operators.Equals: "=", operators.NotEquals: "<>", operators.Less: "<", operators.LessEquals: "<=",
+	operators.Greater: ">", operators.GreaterEquals: ">=",
+}
+
+// turned is the operator with its sides exchanged, opposite the one that holds where this
+// one does not.
+func (c comparison) turned() comparison {
+	return map[comparison]comparison{"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}[c]
+}
+
+func (c comparison) opposite() comparison {
+	return map[comparison]comparison{"=": "<>", "<>": "=", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}[c]
+}
+
+// holds reports whether a compares to b in this way, sign being that of a − b.
+func (c comparison) holds(sign int) bool {
+	switch c {
+	case "=":
+		return sign == 0
+	case "<>":
+		return sign != 0
+	case "<":
+		return sign < 0
+	case "<=":
+		return sign <= 0
+	case ">":
+		return sign > 0
+	}
+	return sign >= 0
+}
+
+// asking is the operator that holds for whom this one is want.
+func (c comparison) asking(want bool) comparison {
+	if want {
+		return c
+	}
+	return c.opposite()
+}
+
+// operand is a side of a comparison: something of the member that PostgreSQL knows.
+type operand interface {
+	// compare asks for whom the operand compares to a constant in this way.
+	compare(w *audienceWriter, c comparison, constant any) condition
+}
+
+// moment is a time that is known when the question is put; it is not where CEL's own
+// arithmetic would have failed.
+type moment func(now time.Time) (at time.Time, ok bool)
+
+func (e *Env) pushComparison(c comparison, left, right ast.Expr) pushed {
+	value, constant := e.operand(left), e.constantOf(right)
+	if value == nil || constant == nil {
+		value, constant, c = e.operand(right), e.constantOf(left), c.turned()
+	}
+	if value != nil && constant != nil {
+		return pushedTest(func(w *audienceWriter, want bool) condition { return value.compare(w, c.asking(want), constant) })
+	}
+	if c != "=" && c != "<>" {
+		return nil
+	}
+	// A condition that is compared with true or false.
+	for _, sides := range [2][2]ast.Expr{{left, right}, {right, left}} {
+		if b, ok := e.constantOf(sides[1]).(bool); ok {
+			if of := e.push(sides[0]); (c == "=") == b {
+				return of
+			} else if of != nil {
+				return pushedNot{of}
+			}
+		}
+	}
+	return nil
+}
+
+// constantOf gives what does not depend on the member: a string, int64, float64, bool,
+// time.Duration or moment.
+func (e *Env) constantOf(x ast.Expr) any {
+	switch x.Kind() {
+	case ast.LiteralKind:
+		switch v := x.AsLiteral().(type) {
+		case types.String:
+			// PostgreSQL keeps neither of these, so no member has it; but it could not be asked.
+			if s := string(v); utf8.ValidString(s) && !strings.ContainsRune(s, 0) {
+				return s
+			}
+		case types.Int:
+			return int64(v)
+		case types.Double:
+			if f := float64(v); !math.IsNaN(f) && !math.IsInf(f, 0) {
+				return f
+			}
+		case types.Bool:
+			return bool(v)
+		}
+	case ast.IdentKind:
+		if strings.TrimPrefix(x.AsIdent(), ".") == varNow {
+			return moment(func(now time.Time) (time.Time, bool) { return now, true })
+		}
+	case ast.SelectKind:
+		if variable, name := selected(x); variable == varLiteral {
+			return e.literalConstant(name)
+		}
+	case ast.CallKind:
+		return e.shifted(x.AsCall())
+	case ast.ComprehensionKind, ast.ListKind, ast.MapKind, ast.StructKind, ast.UnspecifiedExprKind:
+	}
+	return nil
+}
+
+func (e *Env) literalConstant(name string) any {
+	kind, text, _ := strings.Cut(name, ":")
+	switch kind + ":" {
+	case literalDuration:
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return time.Duration(n)
+		}
+	case literalTime:
+		if at, err := parseTime(text); err == nil {
+			return moment(func(time.Time) (time.Time, bool) { return at, true })
+		}
+	}
+	return nil
+}
+
+// shifted is a moment and a duration added or subtracted.
+func (e *Env) shifted(c ast.CallExpr) any {
+	name := c.FunctionName()
+	if name != operators.Add && name != operators.Subtract || len(c.Args()) != 2 {
+		return nil
+	}
+	left, right := e.constantOf(c.Args()[0]), e.constantOf(c.Args()[1])
+	if _, first := left.(time.Duration); first && name == operators.Add {
+		left, right = right, left
+	}
+	at, isMoment := left.(moment)
+	by, isDuration := right.(time.Duration)
+	if !isMoment || !isDuration {
+		return nil
+	}
+	return moment(func(now time.Time) (time.Time, bool) {
+		from, ok := at(now)
+		if name == operators.Subtract {
+			if by == math.MinInt64 {
+				return from, false
+			}
+			return inYears(from.Add(-by), ok)
+		}
+		return inYears(from.Add(by), ok)
+	})
+}
+
+// The years that CEL's times have.
+var (
+	firstTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
+)
+
+func inYears(t time.Time, ok bool) (time.Time, bool) {
+	return t, ok && !t.Before(firstTime) && !t.After(lastTime)
+}
+
+// selected gives the variable and the field of x.y.
+func selected(x ast.Expr) (variable, name string) {
+	if x.Kind() != ast.SelectKind || x.AsSelect().IsTestOnly() || x.AsSelect().Operand().Kind() != ast.IdentKind {
+		return "", ""
+	}
+	return strings.TrimPrefix(x.AsSelect().Operand().AsIdent(), "."), x.AsSelect().FieldName()
+}
+
+// operand finds what of the member an expression reads, or nil.
+func (e *Env) operand(x ast.Expr) operand {
+	if x.Kind() == ast.CallKind {
+		return e.computed(x.AsCall())
+	}
+	variable, name := selected(x)
+	switch variable {
+	case varMember:
+		return e.memberOperand(name)
+	case varBehaviour:
+		if b, ok := behaviourFrom(name); ok && b.Function == "count" {
+			return countOperand(b)
+		}
+	}
+	return nil
+}
+
+func (e *Env) memberOperand(name string) operand {
+	if p, ok := e.attribute(name); ok {
+		switch p.Type {
+		case campaign.TypeString:
+			return e.textAttribute(name)
+		case campaign.TypeInt, campaign.TypeNumber:
+			return numberAttribute{name: name, whole: p.Type == campaign.TypeInt}
+		case campaign.TypeBool, campaign.TypeTime, campaign.TypeMoney:
+		}
+		return nil
+	}
+	switch name {
+	case "id", "source", "inviter":
+		return textOperand{column: "m." + name}
+	case "level":
+		return textOperand{attribute: name}
+	case "points":
+		return wholeOperand("m.points")
+	case "joined_at":
+		return joinedOperand{}
+	}
+	return nil
+}
+
+func (e *Env) attribute(name string) (campaign.Property, bool) {
+	i := slices.IndexFunc(e.attributes, func(p campaign.Property) bool { return p.Name == name })
+	if i < 0 {
+		return campaign.Property{}, false
+	}
+	return e.attributes[i], true
+}
+
+// textAttribute is an attribute, or the built-in field of its name where the member has
+// no such attribute.
+func (e *Env) textAttribute(name string) textOperand {
+	o := textOperand{attribute: name}
+	if slices.Contains(memberSoft, name) && name != "level" { // the built-in level is the attribute
+		o.column = "m." + name
+	}
+	return o
+}
+
+// computed are the values of the member that take a call.
+func (e *Env) computed(c ast.CallExpr) operand {
+	args := c.Args()
+	switch c.FunctionName() {
+	case "size":
+		list := c.Target()
+		if !c.IsMemberFunction() {
+			list = args[0]
+		}
+		if variable, field := selected(list); variable == varMember && field == "tags" {
+			return wholeOperand("cardinality(m.tags)")
+		}
+	case operators.Subtract:
+		if at, ok := e.constantOf(args[0]).(moment); ok && isJoined(args[1]) {
+			return ageOperand{at: at}
+		}
+		if at, ok := e.constantOf(args[1]).(moment); ok && isJoined(args[0]) {
+			return ageOperand{at: at, ahead: true}
+		}
+		if by, ok := e.constantOf(args[1]).(time.Duration); ok && isJoined(args[0]) && by != math.MinInt64 {
+			return joinedOperand{by: -by}
+		}
+	case operators.Add:
+		for i, arg := range args {
+			if by, ok := e.constantOf(args[1-i]).(time.Duration); ok && isJoined(arg) {
+				return joinedOperand{by: by}
+			}
+		}
+	}
+	return nil
+}
+
+func isJoined(x ast.Expr) bool {
+	variable, name := selected(x)
+	return variable == varMember && name == "joined_at"
+}
+
+// pushSelect translates what is a condition by itself: has(…), a bool of the member, a
+// segment.
+func (e *Env) pushSelect(sel ast.SelectExpr) pushed {
+	if sel.Operand().Kind() != ast.IdentKind {
+		return nil
+	}
+	name := sel.FieldName()
+	switch strings.TrimPrefix(sel.Operand().AsIdent(), ".") {
+	case varSegment:
+		if i, ok := e.segmentIndex[name]; ok {
+			return pushedSegment(i)
+		}
+	case varMember:
+		if sel.IsTestOnly() {
+			return e.pushHas(name)
+		}
+		if p, ok := e.attribute(name); ok && p.Type == campaign.TypeBool {
+			return pushedTest(func(w *audienceWriter, want bool) condition {
+				return truth(w.json(name)+" = "+w.arg("true", "jsonb"), want)
+			})
+		}
+	}
+	return nil
+}
+
+// truth is a condition that may be null, which is as good as false.
+func truth(sql string, want bool) condition {
+	if want {
+		return exactly(sql)
+	}
+	return exactly("(" + sql + ") is not true")
+}
+
+// pushHas translates has(member.name).
+func (e *Env) pushHas(name string) pushed {
+	test := func(sql func(w *audienceWriter) string) pushed {
+		return pushedTest(func(w *audienceWriter, want bool) condition { return truth(sql(w), want) })
+	}
+	p, declared := e.attribute(name)
+	if !declared {
+		switch name {
+		case "tags":
+			return test(func(*audienceWriter) string { return "cardinality(m.tags) > 0" })
+		case "points":
+			return pushedTest(func(_ *audienceWriter, want bool) condition { return settled(want) })
+		case "joined_at":
+			return test(func(w *audienceWriter) string { return "m.joined_at <> " + w.arg(time.Time{}, "timestamptz") })
+		}
+	}
+	switch o := e.memberOperand(name).(type) {
+	case textOperand:
+		if declared {
+			return test(func(w *audienceWriter) string {
+				sql := "jsonb_typeof(" + w.json(o.attribute) + ") = 'string'"
+				if o.column != "" {
+					sql = "(" + sql + " or " + o.column + " <> '')"
+				}
+				return sql
+			})
+		}
+		return test(func(w *audienceWriter) string { return o.value(w) + " <> ''" })
+	case numberAttribute:
+		return test(func(w *audienceWriter) string { return o.value(w, "null") + " is not null" })
+	}
+	if p.Type == campaign.TypeBool {
+		return test(func(w *audienceWriter) string { return "jsonb_typeof(" + w.json(name) + ") = 'boolean'" })
+	}
+	return nil
+}
+
+// pushIn translates `x in […]` and `"tag" in member.tags`.
+func (e *Env) pushIn(element, list ast.Expr) pushed {
+	if variable, name := selected(list); variable == varMember && name == "tags" {
+		tag, ok := e.constantOf(element).(string)
+		if !ok {
+			return nil
+		}
+		return pushedTest(func(w *audienceWriter, want bool) condition {
+			return truth("m.tags @> "+w.arg([]string{tag}, "text[]"), want)
+		})
+	}
+	value := e.operand(element)
+	if value == nil || list.Kind() != ast.ListKind {
+		return nil
+	}
+	var parts []pushed
+	var texts []string
+	for _, item := range list.AsList().Elements() {
+		constant := e.constantOf(item)
+		if constant == nil {
+			return nil
+		}
+		if text, ok := constant.(string); ok && text != "" {
+			texts = append(texts, text)
+		}
+		parts = append(parts, pushedTest(func(w *audienceWriter, want bool) condition {
+			return value.compare(w, comparison("=").asking(want), constant)
+		}))
+	}
+	if text, ok := value.(textOperand); ok && len(texts) == len(parts) {
+		return pushedTest(func(w *audienceWriter, want bool) condition { return text.among(w, texts, want) })
+	}
+	if len(parts) > maxListed {
+		return nil
+	}
+	return pushedBoth{either: true, parts: parts}
+}
+
+// maxListed is how many values of a list are asked one by one.
+const maxListed = 50
+
+// pushSearch translates text.contains("word") and the like.
+func (e *Env) pushSearch(c ast.CallExpr) pushed {
+	if !c.IsMemberFunction() || len(c.Args()) != 1 {
+		return nil
+	}
+	value, isText := e.operand(c.Target()).(textOperand)
+	word, ok := e.constantOf(c.Args()[0]).(string)
+	if !isText || !ok {
+		return nil
+	}
+	return pushedTest(func(w *audienceWriter, want bool) condition {
+		text, arg := value.value(w), w.arg(word, "text")
+		sql := "strpos(" + text + ", " + arg + ") > 0"
+		switch c.FunctionName() {
+		case "startsWith":
+			sql = "starts_with(" + text + ", " + arg + ")"
+		case "endsWith":
+			sql = "right(" + text + ", char_length(" + arg + ")) = " + arg
+		}
+		return truth(sql, want)
+	})
+}
+
+// json is an attribute as it is stored; null where the member has none.
+func (w *audienceWriter) json(attribute string) string {
+	return "(m.attributes -> " + w.arg(attribute, "text") + ")"
+}
+
+// textOperand is a text of the member: a column, or an attribute with a column behind it.
+type textOperand struct{ column, attribute string }
+
+// value is never null. What is no text is not there.
+func (o textOperand) value(w *audienceWriter) string {
+	if o.attribute == "" {
+		return o.column
+	}
+	otherwise := "''"
+	if o.column != "" {
+		otherwise = o.column
+	}
+	attribute := w.json(o.attribute)
+	return "case when jsonb_typeof(" + attribute + ") = 'string' then " + attribute + " #>> '{}' else " + otherwise + " end"
+}
+
+// bare is an attribute that is the empty text where it is no text, and nothing else.
+func (o textOperand) bare() bool { return o.attribute != "" && o.column == "" }
+
+// among asks whether the text is one of several, none of them empty. Few members come as
+// far as the look at the type.
+func (o textOperand) among(w *audienceWriter, texts []string, want bool) condition {
+	if !o.bare() {
+		value := o.column
+		if o.attribute != "" {
+			value = "(" + o.value(w) + ")"
+		}
+		return truth(value+" = any("+w.arg(texts, "text[]")+")", want)
+	}
+	name := w.arg(o.attribute, "text")
+	return truth("(m.attributes ->> "+name+" = any("+w.arg(texts, "text[]")+") and jsonb_typeof(m.attributes -> "+name+") = 'string')", want)
+}
+
+func (o textOperand) compare(w *audienceWriter, c comparison, constant any) condition {
+	text, ok := constant.(string)
+	if !ok {
+		return anybody
+	}
+	if o.bare() && text != "" && (c == "=" || c == "<>") {
+		return o.among(w, []string{text}, c == "=")
+	}
+	value := o.value(w)
+	if o.attribute != "" {
+		value = "(" + value + ")"
+	}
+	if c != "=" && c != "<>" {
+		value += ` collate "C"` // CEL compares by code point
+	}
+	return exactly(value + " " + string(c) + " " + w.arg(text, "text"))
+}
+
+// exactDouble is up to where every whole number is a float too.
+const exactDouble = 1 << 53
+
+// wholeOperand is a column that holds a whole number.
+type wholeOperand string
+
+func (o wholeOperand) compare(w *audienceWriter, c comparison, constant any) condition {
+	switch n := constant.(type) {
+	case int64:
+		return exactly(string(o) + " " + string(c) + " " + w.arg(n, "bigint"))
+	case float64:
+		if math.Abs(n) < exactDouble {
+			return exactly(string(o) + "::float8 " + string(c) + " " + w.arg(n, "float8"))
+		}
+	}
+	return anybody
+}
+
+// numberAttribute is an attribute that is declared as number, or whole as int.
+type numberAttribute struct {
+	name  string
+	whole bool
+}
+
+// value reads the attribute as Env.decode does; otherwise is what stands for one that
+// does not fit. Every step stands in a case of its own, because nothing else keeps
+// PostgreSQL from casting first and looking after. The bounds of a number are those
+// between which strconv.ParseFloat finds a value, and PostgreSQL a value other than an
+// error.
+func (o numberAttribute) value(w *audienceWriter, otherwise string) string {
+	a := w.json(o.name)
+	n := a + "::numeric"
+	double := a + "::float8"
+	if !o.whole {
+		return "case when jsonb_typeof(" + a + ") <> 'number' then " + otherwise + " when abs(" + n + ") > " + largestDouble + " then " + otherwise +
+			" when abs(" + n + ") < " + smallestDouble + " then 0 else coalesce(" + double + ", " + otherwise + ") end"
+	}
+	// A whole number with a fraction of zero counts as long as a float tells it apart.
+	fraction := "case when abs(" + n + ") > 9007199254740993 or abs(" + n + ") < 1e-300 then case when abs(" + n + ") < " + smallestDouble + " then 0 end" +
+		" when " + double + " = trunc(" + double + ") and abs(" + double + ") <= 9007199254740992 then " + double + "::bigint::numeric end"
+	return "case when jsonb_typeof(" + a + ") <> 'number' then " + otherwise +
+		" when scale(" + n + ") = 0 and " + n + " between -9223372036854775808 and 9223372036854775807 then " + n +
+		" when scale(" + n + ") = 0 then " + otherwise +
+		" else coalesce(" + fraction + ", " + otherwise + ") end"
+}
+
+// Beyond the one PostgreSQL finds no float, and below the other one nothing but an error,
+// where Go finds zero.
+const (
+	largestDouble  = "1.7976931348623157e308"
+	smallestDouble = "2.5e-324"
+)
+
+func (o numberAttribute) compare(w *audienceWriter, c comparison, constant any) condition {
+	var bound float64
+	var arg string
+	switch n := constant.(type) {
+	case int64:
+		bound = float64(n)
+		if o.whole {
+			arg = w.arg(strconv.FormatInt(n, 10), "numeric")
+		} else {
+			arg = w.arg(bound, "float8")
+		}
+	case float64:
+		bound = n
+		arg = w.arg(bound, "float8")
+	default:
+		return anybody
+	}
+	if math.Abs(bound) >= exactDouble {
+		return anybody // floats and whole numbers part ways here
+	}
+	_, isFloat := constant.(float64)
+	value := "(" + o.value(w, "0") + ")"
+	if o.whole && isFloat {
+		value += "::float8"
+	}
+	// Reading the number as Go would is dear. It decides only where it can matter: close to
+	// the constant, where a float may have been rounded to it, and for an int that is
+	// written with a fraction or is too large. Elsewhere the number itself decides.
+	near := value + " " + string(c) + " " + arg
+	attribute := w.json(o.name)
+	number := attribute + "::numeric"
+	zero := c.holds(sign(-bound))
+	var decided string
+	if o.whole {
+		decided = "case scale(" + number + ") when 0 then " + number + " <@ " + w.arg(wholeNumbers(c, bound, zero), "nummultirange") + " else " + near + " end"
+	} else {
+		yes, no := clearNumbers(c, bound)
+		decided = "case when " + number + " <@ " + w.arg(yes, "nummultirange") + " then true" +
+			" when " + number + " <@ " + w.arg(no, "nummultirange") + " then false else " + near + " end"
+	}
+	// What lies between two numbers in the order of JSON is a number. Looking first whether
+	// it lies where the answer can differ from that for zero turns most members away, and
+	// costs less than to look at its type.
+	least, most := strconv.FormatInt(math.MinInt64, 10), strconv.FormatInt(math.MaxInt64, 10)
+	if !o.whole {
+		least, most = "-"+largestDouble, largestDouble
+	}
+	if c.holds(-1) == zero {
+		least = decimal(further(bound, -1))
+	}
+	if c.holds(1) == zero {
+		most = decimal(further(bound, 1))
+	}
+	return exactly("case when " + attribute + " >= " + w.arg(least, "jsonb") + " and " + attribute + " <= " + w.arg(most, "jsonb") +
+		" then " + decided + " else " + strconv.FormatBool(zero) + " end")
+}
+
+// wholeNumbers are the numbers without a fraction that compare to a bound in this way.
+// One that no int holds reads as zero.
+func wholeNumbers(c comparison, bound float64, zero bool) string {
+	at, least, most := decimal(bound), strconv.FormatInt(math.MinInt64, 10), strconv.FormatInt(math.MaxInt64, 10)
+	var ranges []string
+	if c == "<" || c == "<>" {
+		ranges = append(ranges, "["+least+","+at+")")
+	}
+	if c == ">" || c == "<>" {
+		ranges = append(ranges, "("+at+","+most+"]")
+	}
+	switch c {
+	case "<=":
+		ranges = append(ranges, "["+least+","+at+"]")
+	case ">=":
+		ranges = append(ranges, "["+at+","+most+"]")
+	case "=":
+		ranges = append(ranges, "["+at+","+at+"]")
+	}
+	if zero {
+		ranges = append(ranges, "(,"+least+")", "("+most+",)")
+	}
+	return "{" + strings.Join(ranges, ",") + "}"
+}
+
+// clearNumbers are the numbers that compare to a bound in this way, and those that do not,
+// however they are rounded. Those close to it and those that no float holds are neither.
+func clearNumbers(c comparison, bound float64) (yes, no string) {
+	for _, side := range []struct {
+		sign int
+		text string
+	}{
+		{1, "[" + decimal(further(bound, 1)) + "," + largestDouble + "]"},
+		{-1, "[-" + largestDouble + "," + decimal(further(bound, -1)) + "]"},
+	} {
+		list := &no
+		if c.holds(side.sign) {
+			list = &yes
+		}
+		if *list != "" {
+			*list += ","
+		}
+		*list += side.text
+	}
+	return "{" + yes + "}", "{" + no + "}"
+}
+
+// further is the float after the next one in a direction. What lies beyond it, written
+// with however many digits, is not rounded to f.
+func further(f float64, direction int) float64 {
+	to := math.Inf(direction)
+	return math.Nextafter(math.Nextafter(f, to), to)
+}
+
+func sign(f float64) int {
+	switch {
+	case f < 0:
+		return -1
+	case f > 0:
+		return 1
+	}
+	return 0
+}
+
+func decimal(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+// countOperand is how often an event happened.
+type countOperand campaign.Behaviour
+
+func (o countOperand) compare(w *audienceWriter, c comparison, constant any) condition {
+	n, ok := constant.(int64)
+	if !ok || n < 0 || n >= maxCounted {
+		return anybody
+	}
+	b := campaign.Behaviour(o)
+	switch c {
+	case ">=", "<":
+		return w.counted(b, n, c == ">=")
+	case ">", "<=":
+		return w.counted(b, n+1, c == ">")
+	case "=":
+		return allOf(w.counted(b, n, true), w.counted(b, n+1, false))
+	}
+	return anyOf(w.counted(b, n, false), w.counted(b, n+1, true))
+}
+
+// joinedOperand is member.joined_at, and by more or less.
+type joinedOperand struct{ by time.Duration }
+
+func (o joinedOperand) compare(w *audienceWriter, c comparison, constant any) condition {
+	at, ok := constant.(moment)
+	if !ok {
+		return anybody
+	}
+	t, ok := at(w.now)
+	if !ok {
+		return settled(false) // the comparison has no value
+	}
+	cond := w.joined(c, t.Add(-o.by))
+	switch {
+	case o.by > 0: // beyond CEL's years there is no value
+		return allOf(cond, w.joined("<=", lastTime.Add(-o.by)))
+	case o.by < 0:
+		return allOf(cond, w.joined(">=", firstTime.Add(-o.by)))
+	}
+	return cond
+}
+
+// joined compares the column. It holds microseconds, and a moment may lie between two.
+func (w *audienceWriter) joined(c comparison, t time.Time) condition {
+	t = t.UTC()
+	below := t.Truncate(time.Microsecond)
+	if !below.Equal(t) {
+		switch c {
+		case "=":
+			return settled(false)
+		case "<>":
+			return settled(true)
+		case "<", "<=":
+			c = "<="
+		case ">", ">=":
+			c = ">"
+		}
+	}
+	return exactly("m.joined_at " + string(c) + " " + w.arg(below, "timestamptz"))
+}
+
+// ageOperand is the time from when the member joined to a moment, or ahead the other way.
+type ageOperand struct {
+	at    moment
+	ahead bool
+}
+
+func (o ageOperand) compare(w *audienceWriter, c comparison, constant any) condition {
+	d, ok := constant.(time.Duration)
+	if !ok {
+		return anybody
+	}
+	t, ok := o.at(w.now)
+	if !ok {
+		return settled(false)
+	}
+	if d == math.MinInt64 {
+		return anybody // it has no opposite
+	}
+	// t − joined compares to d as t − d does to joined, and joined − t as joined does to
+	// t + d. A span beyond what a duration holds has no value.
+	edge := t.Add(d)
+	if !o.ahead {
+		c, edge = c.turned(), t.Add(-d)
+	}
+	return allOf(
+		w.joined(c, edge),
+		w.joined(">=", t.Add(-math.MaxInt64)),
+		w.joined("<=", t.Add(math.MaxInt64)),
+	)
+}
