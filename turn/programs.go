@@ -13,59 +13,58 @@ type Definitions interface {
 	Definition(ctx context.Context, digest string) (*campaign.Definition, error)
 }
 
-// Cache compiles the programs of campaign versions once and keeps them by digest. A
-// version never changes, so nothing ever has to be thrown out for being old.
+// Cache compiles the programs of campaign versions and keeps them by digest. A version
+// never changes, so nothing ever has to be thrown out for being old.
 //
-// Who is inside a transaction asks with that transaction's own connection: everybody
-// who wants the same program waits for the one that loads it, and were it to wait in
-// turn for a connection that those hold, none would ever come free.
+// Nobody waits for anybody: who finds a program missing loads it herself, with the
+// connection of her own transaction where she has one. Were all to wait for one who
+// loads it, and she for a connection that those hold, none would ever come free. So a
+// crowd at a cold cache compiles a program a few times over, once.
 type Cache struct {
 	mu       sync.Mutex
-	programs map[string]*entry
+	programs map[string]*journey.Program
 	order    []string
-}
-
-type entry struct {
-	once    sync.Once
-	program *journey.Program
-	err     error
 }
 
 // keepPrograms bounds the cache. A compiled campaign takes some hundred kilobytes.
 const keepPrograms = 256
 
 // NewCache makes an empty cache.
-func NewCache() *Cache { return &Cache{programs: map[string]*entry{}} }
+func NewCache() *Cache { return &Cache{programs: map[string]*journey.Program{}} }
 
 // Program finds or compiles the program of a version. A failure is not kept.
 func (c *Cache) Program(ctx context.Context, from Definitions, digest string) (*journey.Program, error) {
-	c.mu.Lock()
-	e, ok := c.programs[digest]
-	if !ok {
-		e = &entry{}
-		c.programs[digest] = e
-		if c.order = append(c.order, digest); len(c.order) > keepPrograms {
-			delete(c.programs, c.order[0])
-			c.order = c.order[1:]
-		}
+	if p := c.find(digest); p != nil {
+		return p, nil
 	}
-	c.mu.Unlock()
-	e.once.Do(func() {
-		def, err := from.Definition(ctx, digest)
-		if err == nil {
-			e.program, err = journey.Compile(def)
-		}
-		if e.err = err; err != nil {
-			c.forget(digest, e)
-		}
-	})
-	return e.program, e.err
+	def, err := from.Definition(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	p, err := journey.Compile(def)
+	if err != nil {
+		return nil, err
+	}
+	return c.keep(digest, p), nil
 }
 
-func (c *Cache) forget(digest string, e *entry) {
+func (c *Cache) find(digest string) *journey.Program {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.programs[digest] == e {
-		delete(c.programs, digest)
+	return c.programs[digest]
+}
+
+// keep keeps a program, or answers the one that somebody else has kept meanwhile.
+func (c *Cache) keep(digest string, p *journey.Program) *journey.Program {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if have := c.programs[digest]; have != nil {
+		return have
 	}
+	c.programs[digest] = p
+	if c.order = append(c.order, digest); len(c.order) > keepPrograms {
+		delete(c.programs, c.order[0])
+		c.order = c.order[1:]
+	}
+	return p
 }
