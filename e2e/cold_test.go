@@ -37,6 +37,12 @@ func TestAColdProgramNeedsNoSecondConnection(t *testing.T) {
 			})
 		}()
 	}
+	// The router looks at the running campaigns outside of any transaction meanwhile.
+	inside.Wait()
+	digest := f.text(`select digest from campaign_versions`)
+	if _, err := f.programs.Program(ctx, f.store, digest); err != nil {
+		t.Fatal(err)
+	}
 	for range all {
 		if err := <-seen; err != nil {
 			t.Fatal(err)
