@@ -27,7 +27,7 @@ func (a *Activities) Send(ctx context.Context, key, channel string) (campaign.Se
 	switch {
 	case o.Settled:
 		return campaign.SendResult{Outcome: campaign.SendOutcome(o.State)}, nil
-	case o.Paused && !o.Ended:
+	case o.Paused:
 		return campaign.SendResult{Outcome: campaign.SendHeld}, nil
 	}
 	attempt, try := a.before(o, channel)

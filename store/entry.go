@@ -78,13 +78,26 @@ func (t *EntryTx) Entries(ctx context.Context, campaignName, journey string) (En
 			return known[t.member.ID], nil
 		}
 	}
-	row, err := t.q.EntrySummary(ctx, campaignName, journey, t.member.ID)
-	return Entries{int(row.Entries), row.Active, row.LastEntered}, err
+	known, err := entriesOf(ctx, t.q, campaignName, journey, t.member.ID)
+	return known[t.member.ID], err
+}
+
+// entriesOf reads members' earlier entries into a journey; who has none is not among them.
+func entriesOf(ctx context.Context, q *db.Queries, campaignName, journey string, members ...string) (map[string]Entries, error) {
+	rows, err := q.EntrySummaries(ctx, campaignName, journey, members)
+	known := make(map[string]Entries, len(rows))
+	for _, r := range rows {
+		known[r.Member] = Entries{int(r.Entries), r.Active, r.LastEntered}
+	}
+	return known, err
 }
 
 // Behaviour answers questions about the member's past.
-func (t *EntryTx) Behaviour(ctx context.Context, now time.Time, questions []campaign.Behaviour) (map[campaign.Behaviour]campaign.BehaviourValue, error) {
-	return behaviour(ctx, t.q, t.member.ID, now, questions)
+func (t *EntryTx) Behaviour(ctx context.Context, now time.Time, asked []campaign.Behaviour) (map[campaign.Behaviour]campaign.BehaviourValue, error) {
+	var q questions
+	answers := make(map[campaign.Behaviour]campaign.BehaviourValue, len(asked))
+	askBehaviour([]past{{t.member.ID, now, asked, answers}}, q.ask)
+	return answers, q.send(ctx, t.tx)
 }
 
 // Enter stores the entry and the intent to start or to wake its workflow. It answers 0
@@ -154,11 +167,7 @@ func (p *EntriesTx) Ahead(ctx context.Context, campaignName, journey string) err
 	for i, t := range p.Members {
 		ids[i] = t.member.ID
 	}
-	rows, err := p.q.EntrySummaries(ctx, campaignName, journey, ids)
-	known := make(map[string]Entries, len(rows))
-	for _, r := range rows {
-		known[r.Member] = Entries{int(r.Entries), r.Active, r.LastEntered}
-	}
+	known, err := entriesOf(ctx, p.q, campaignName, journey, ids...)
 	p.entries[[2]string{campaignName, journey}] = known
 	return err
 }

@@ -51,7 +51,6 @@ type PageTx struct {
 
 	rest    pgx.Batch // statements for single rows
 	queued  *db.Queries
-	closes  int
 	columns columns
 }
 
@@ -67,7 +66,10 @@ func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) 
 				err = do(p)
 			}
 			if err == nil {
-				return p.save(ctx)
+				err = p.save(ctx)
+			}
+			if err == nil || p.conn.IsClosed() {
+				return err
 			}
 			// Should this not get through, the pool throws the connection away: it sees that
 			// a transaction is open on it.
@@ -165,10 +167,10 @@ func (p *PageTx) save(ctx context.Context) error {
 	for _, q := range p.rest.QueuedQueries {
 		batch.Queue(q.SQL, q.Arguments...)
 	}
-	expected := batch.Len()
+	expected, closes := batch.Len(), len(p.columns.closes.id)
 	// Whether an offer was still open is known only when its statement has been answered,
 	// so those pages commit in a step of their own.
-	if p.closes == 0 {
+	if closes == 0 {
 		batch.Queue("commit")
 	}
 	var closed int64
@@ -178,26 +180,21 @@ func (p *PageTx) save(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if i == 0 && p.closes > 0 {
+			if i == 0 && closes > 0 {
 				closed = tag.RowsAffected()
 			}
 		}
-		if p.closes == 0 {
+		if closes == 0 {
 			_, err := r.Exec()
 			return err
 		}
 		return nil
 	})
-	if err == nil && p.closes > 0 {
-		if int(closed) != p.closes {
-			err = campaign.Errorf(campaign.CodeInternal, "%d of %d offers were not open any more", p.closes-int(closed), p.closes)
+	if err == nil && closes > 0 {
+		if int(closed) != closes {
+			err = campaign.Errorf(campaign.CodeInternal, "%d of %d offers were not open any more", closes-int(closed), closes)
 		} else {
 			_, err = p.conn.Exec(ctx, "commit")
-		}
-	}
-	if err != nil && !p.conn.IsClosed() {
-		if _, failed := p.conn.Exec(context.WithoutCancel(ctx), "rollback"); failed != nil {
-			_ = p.conn.Close(context.WithoutCancel(ctx))
 		}
 	}
 	return err

@@ -43,9 +43,8 @@ func (s *Store) DueInSlice(ctx context.Context, in Slice, most int) ([]int64, er
 // SliceRest is what is left to do in a slice.
 type SliceRest struct {
 	Wait     time.Duration // real span until somebody falls due; negative: nobody will
-	Channels []string      // for which messages wait
+	Channels []string      // for which messages wait; none: every message is settled
 	Active   bool          // somebody is under way
-	Messages bool          // some message is not settled
 }
 
 // RestOfSlice says what is left to do in a slice.
@@ -54,7 +53,7 @@ func (s *Store) RestOfSlice(ctx context.Context, id int) (rest SliceRest, err er
 	if err != nil {
 		return rest, translate(err, "look at a slice")
 	}
-	rest = SliceRest{Wait: -1, Channels: r.Channels, Active: r.Active, Messages: len(r.Channels) > 0}
+	rest = SliceRest{Wait: -1, Channels: r.Channels, Active: r.Active}
 	if r.Due {
 		rest.Wait = max(0, time.Duration(r.Seconds*float64(time.Second)))
 	}

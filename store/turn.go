@@ -131,11 +131,7 @@ func (t *TurnTx) grant(ctx context.Context, turn int, key string, ask *campaign.
 
 func (t *TurnTx) mayGrant(ctx context.Context, ask *campaign.GrantAsk) (campaign.Answer, error) {
 	if limit := ask.PerMember; limit != nil {
-		after := time.Unix(0, 0)
-		if limit.Every > 0 {
-			after = t.now.Add(-limit.Every)
-		}
-		had, err := t.page.q.CountGrants(ctx, t.row.Member, t.row.Campaign, ask.Reward, after)
+		had, err := t.page.q.CountGrants(ctx, t.row.Member, t.row.Campaign, ask.Reward, since(limit.Every, t.now))
 		if err != nil {
 			return campaign.Answer{}, err
 		}

@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/banyanhq/banyan/campaign"
-	"github.com/banyanhq/banyan/store/db"
 )
 
 // Need is what one turn must be told.
@@ -65,7 +64,9 @@ select w.i, b.times, b.last
         where member = w.member and type = $5 and time > w.after and time <= w.now
        ) b`
 
-	// As SumBehaviour in queries/turn.sql, for a page.
+	// Money is stored as an object; its minor units are summed exactly. Another campaign's
+	// events may carry anything under this name: what is no money counts as none, and no
+	// sum is an error, which would hold up everything that the member does.
 	pageSumSQL = `
 select w.i, b.minor, b.total
   from unnest($1::int[], $2::text[], $3::timestamptz[], $4::timestamptz[]) as w (i, member, after, now)
@@ -100,26 +101,42 @@ func (p *PageTx) Gather(ctx context.Context, needs []*Need) error {
 	if len(needs) == 0 {
 		return nil
 	}
-	var (
-		batch pgx.Batch
-		reads []func(pgx.BatchResults) error
-	)
 	for _, n := range needs {
 		n.Facts = Facts{Now: n.Turn.now, Behaviour: map[campaign.Behaviour]campaign.BehaviourValue{}, Taken: map[string]int{}}
 	}
-	ask := func(sql string, read func(pgx.BatchResults) error, args ...any) {
-		batch.Queue(sql, args...)
-		reads = append(reads, read)
-	}
+	var q questions
+	ask := q.ask
 	askEvents(needs, ask)
-	askBehaviour(needs, ask)
+	pasts := make([]past, len(needs))
+	for i, n := range needs {
+		pasts[i] = past{n.Turn.row.Member, n.Turn.now, n.Behaviour, n.Facts.Behaviour}
+	}
+	askBehaviour(pasts, ask)
 	askSent(needs, ask)
 	askTaken(needs, ask)
-	if batch.Len() == 0 {
+	return q.send(ctx, p.conn)
+}
+
+// questions are statements that are asked in one round trip, with who reads the answers.
+type questions struct {
+	batch pgx.Batch
+	reads []func(pgx.BatchResults) error
+}
+
+func (q *questions) ask(sql string, read func(pgx.BatchResults) error, args ...any) {
+	q.batch.Queue(sql, args...)
+	q.reads = append(q.reads, read)
+}
+
+func (q *questions) send(ctx context.Context, on interface {
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+},
+) error {
+	if q.batch.Len() == 0 {
 		return nil
 	}
-	return inBatch(p.conn.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
-		for _, read := range reads {
+	return inBatch(on.SendBatch(ctx, &q.batch), func(r pgx.BatchResults) error {
+		for _, read := range q.reads {
 			if err := read(r); err != nil {
 				return err
 			}
@@ -199,7 +216,15 @@ func readEvents(r pgx.BatchResults, needs []*Need) error {
 	return err
 }
 
-func askBehaviour(needs []*Need, ask asker) {
+// past is whose past is asked about, as of when, and where the answers go.
+type past struct {
+	member    string
+	now       time.Time
+	questions []campaign.Behaviour
+	answers   map[campaign.Behaviour]campaign.BehaviourValue
+}
+
+func askBehaviour(list []past, ask asker) {
 	type group struct {
 		i          []int32
 		members    []string
@@ -207,16 +232,16 @@ func askBehaviour(needs []*Need, ask asker) {
 	}
 	groups := map[campaign.Behaviour]*group{}
 	var order []campaign.Behaviour
-	for i, n := range needs {
-		for _, b := range n.Behaviour {
+	for i, p := range list {
+		for _, b := range p.questions {
 			g := groups[b]
 			if g == nil {
 				g = &group{}
 				groups[b] = g
 				order = append(order, b)
 			}
-			g.i, g.members = append(g.i, int32(i)), append(g.members, n.Turn.row.Member)
-			g.after, g.now = append(g.after, since(b.Within, n.Turn.now)), append(g.now, n.Turn.now)
+			g.i, g.members = append(g.i, int32(i)), append(g.members, p.member)
+			g.after, g.now = append(g.after, since(b.Within, p.now)), append(g.now, p.now)
 		}
 	}
 	for _, b := range order {
@@ -229,7 +254,7 @@ func askBehaviour(needs []*Need, ask asker) {
 			if b.Function != "sum" && v.Count == 0 {
 				v.Last = time.Time{}
 			}
-			needs[i].Facts.Behaviour[b] = v
+			list[i].answers[b] = v
 			return nil
 		}
 		if b.Function == "sum" {
@@ -300,32 +325,4 @@ func askTaken(needs []*Need, ask asker) {
 			return nil
 		}, &i, &offer, &times)
 	}, at, members, campaigns)
-}
-
-func behaviour(ctx context.Context, q *db.Queries, member string, now time.Time, questions []campaign.Behaviour) (map[campaign.Behaviour]campaign.BehaviourValue, error) {
-	answers := make(map[campaign.Behaviour]campaign.BehaviourValue, len(questions))
-	for _, b := range questions {
-		after := time.Unix(0, 0)
-		if b.Within > 0 {
-			after = now.Add(-b.Within)
-		}
-		var v campaign.BehaviourValue
-		if b.Function == "sum" {
-			row, err := q.SumBehaviour(ctx, db.SumBehaviourParams{Member: member, Type: b.Event, Property: b.Property, After: after, Now: now})
-			if err != nil {
-				return nil, err
-			}
-			v.Minor, v.Sum = row.Minor, row.Total
-		} else {
-			row, err := q.CountBehaviour(ctx, member, b.Event, after, now)
-			if err != nil {
-				return nil, err
-			}
-			if v.Count = row.Times; v.Count > 0 {
-				v.Last = row.Last
-			}
-		}
-		answers[b] = v
-	}
-	return answers, nil
 }

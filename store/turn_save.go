@@ -89,7 +89,6 @@ func (t *TurnTx) closeOffer(o *campaign.OfferEffect) {
 	c := &t.page.columns.closes
 	c.id, c.state, c.closed = append(c.id, o.ID), append(c.state, string(o.State)), append(c.closed, orNull(o.ClosedAt))
 	c.order, c.paid = append(c.order, order), append(c.paid, paid)
-	t.page.closes++
 }
 
 func (t *TurnTx) claim(key, kind, state string, turn int) {

@@ -60,7 +60,7 @@ func (t *Taker) AdvanceSlice(ctx context.Context, in campaign.SliceInput, goOn f
 		} else if len(held) > 0 {
 			result.Wait = soonest(result.Wait, heldUp)
 		}
-		result.Over = slice.State == store.StateEnded && !rest.Active && !rest.Messages
+		result.Over = slice.State == store.StateEnded && !rest.Active && len(rest.Channels) == 0
 	}
 	if in.Count {
 		result.Steps, err = t.Store.StepsInSlice(ctx, in.Slice)

@@ -125,25 +125,6 @@ func (q *Queries) EntrySummaries(ctx context.Context, campaign string, journey s
 	return items, nil
 }
 
-const entrySummary = `-- name: EntrySummary :one
-select count(*)::int as entries, coalesce(bool_or(status = 'active'), false)::boolean as active,
-       coalesce(max(entered_at), 'epoch')::timestamptz as last_entered
-  from journeys where campaign = $1 and journey = $2 and member = $3
-`
-
-type EntrySummaryRow struct {
-	Entries     int32
-	Active      bool
-	LastEntered time.Time
-}
-
-func (q *Queries) EntrySummary(ctx context.Context, campaign string, journey string, member string) (EntrySummaryRow, error) {
-	row := q.db.QueryRow(ctx, entrySummary, campaign, journey, member)
-	var i EntrySummaryRow
-	err := row.Scan(&i.Entries, &i.Active, &i.LastEntered)
-	return i, err
-}
-
 const eventsByID = `-- name: EventsByID :many
 select id, type, member, seq, time, stored_at, properties from events where id = any($1::text[])
 `

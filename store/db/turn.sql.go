@@ -90,30 +90,6 @@ func (q *Queries) CloseOffer(ctx context.Context, arg CloseOfferParams) error {
 	return err
 }
 
-const countBehaviour = `-- name: CountBehaviour :one
-select count(*)::bigint as times,
-       coalesce(max(time), 'epoch')::timestamptz as last
-  from events
- where member = $1 and type = $2 and time > $3 and time <= $4
-`
-
-type CountBehaviourRow struct {
-	Times int64
-	Last  time.Time
-}
-
-func (q *Queries) CountBehaviour(ctx context.Context, member string, type_ string, after time.Time, now time.Time) (CountBehaviourRow, error) {
-	row := q.db.QueryRow(ctx, countBehaviour,
-		member,
-		type_,
-		after,
-		now,
-	)
-	var i CountBehaviourRow
-	err := row.Scan(&i.Times, &i.Last)
-	return i, err
-}
-
 const countGrants = `-- name: CountGrants :one
 select count(*)::int from grants
  where member = $1 and campaign = $2 and reward = $3
@@ -295,45 +271,6 @@ func (q *Queries) StoredTurn(ctx context.Context, journey int64, turn int32) (js
 	var result json.RawMessage
 	err := row.Scan(&result)
 	return result, err
-}
-
-const sumBehaviour = `-- name: SumBehaviour :one
-select greatest(least(coalesce(sum((e.properties -> $1::text ->> 'amount')::numeric * 100)
-                filter (where (e.properties -> $1::text ->> 'amount') ~ '^-?[0-9]{1,17}([.][0-9]{1,2})?$'), 0),
-                9223372036854775807), -9223372036854775807)::bigint as minor,
-       coalesce(sum((e.properties ->> $1::text)::double precision)
-                filter (where jsonb_typeof(e.properties -> $1::text) = 'number'), 0)::double precision as total
-  from events e
- where e.member = $2 and e.type = $3 and e.time > $4 and e.time <= $5
-`
-
-type SumBehaviourParams struct {
-	Property string
-	Member   string
-	Type     string
-	After    time.Time
-	Now      time.Time
-}
-
-type SumBehaviourRow struct {
-	Minor int64
-	Total float64
-}
-
-// Money is stored as an object; its minor units are summed exactly. Another campaign's
-// events may carry anything under this name: what is no money counts as none, and no sum
-// is an error, which would hold up everything that the member does.
-func (q *Queries) SumBehaviour(ctx context.Context, arg SumBehaviourParams) (SumBehaviourRow, error) {
-	row := q.db.QueryRow(ctx, sumBehaviour,
-		arg.Property,
-		arg.Member,
-		arg.Type,
-		arg.After,
-		arg.Now,
-	)
-	var i SumBehaviourRow
-	err := row.Scan(&i.Minor, &i.Total)
-	return i, err
 }
 
 const takeStock = `-- name: TakeStock :execrows

@@ -52,11 +52,6 @@ select j.id, j.status, j.campaign, j.wait_until, j.slice
   from journeys j
  where j.member = sqlc.arg(member) and sqlc.arg(type)::text = any(j.listens);
 
--- name: EntrySummary :one
-select count(*)::int as entries, coalesce(bool_or(status = 'active'), false)::boolean as active,
-       coalesce(max(entered_at), 'epoch')::timestamptz as last_entered
-  from journeys where campaign = $1 and journey = $2 and member = $3;
-
 -- name: RunningCampaigns :many
 select c.*, v.digest, clock_timestamp()::timestamptz as real_now
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version

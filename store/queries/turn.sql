@@ -4,24 +4,6 @@ select * from members where id = $1 for update;
 -- name: StoredTurn :one
 select result from turns where journey = $1 and turn = $2;
 
--- name: CountBehaviour :one
-select count(*)::bigint as times,
-       coalesce(max(time), 'epoch')::timestamptz as last
-  from events
- where member = sqlc.arg(member) and type = sqlc.arg(type) and time > sqlc.arg(after) and time <= sqlc.arg(now);
-
--- name: SumBehaviour :one
--- Money is stored as an object; its minor units are summed exactly. Another campaign's
--- events may carry anything under this name: what is no money counts as none, and no sum
--- is an error, which would hold up everything that the member does.
-select greatest(least(coalesce(sum((e.properties -> sqlc.arg(property)::text ->> 'amount')::numeric * 100)
-                filter (where (e.properties -> sqlc.arg(property)::text ->> 'amount') ~ '^-?[0-9]{1,17}([.][0-9]{1,2})?$'), 0),
-                9223372036854775807), -9223372036854775807)::bigint as minor,
-       coalesce(sum((e.properties ->> sqlc.arg(property)::text)::double precision)
-                filter (where jsonb_typeof(e.properties -> sqlc.arg(property)::text) = 'number'), 0)::double precision as total
-  from events e
- where e.member = sqlc.arg(member) and e.type = sqlc.arg(type) and e.time > sqlc.arg(after) and e.time <= sqlc.arg(now);
-
 -- name: TakeStock :execrows
 update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and taken < stock;
 
