@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -97,7 +98,11 @@ func (m *matcher) round(ctx context.Context, of, by string, members, events int)
 	}
 	began, done := time.Now(), 0
 	for {
-		n, err := m.h.store.Route(ctx, routeBatch, func(tx *store.RouteTx) error { return m.route(ctx, tx) })
+		n, err := m.h.store.Route(ctx, routeBatch, func(tx *store.RouteTx) error {
+			var broken error
+			err := m.taker.Route(ctx, tx, func(b *turn.BrokenError) { broken = b })
+			return errors.Join(err, broken)
+		})
 		if err != nil {
 			return err
 		}
@@ -126,29 +131,3 @@ func (m *matcher) round(ctx context.Context, of, by string, members, events int)
 
 // routeBatch is how many events the router takes at a time.
 const routeBatch = 200
-
-// route decides for a batch of events as the router does.
-func (m *matcher) route(ctx context.Context, tx *store.RouteTx) error {
-	running, err := tx.RunningCampaigns(ctx)
-	if err != nil {
-		return err
-	}
-	clocks := map[string]store.RunningCampaign{}
-	for _, c := range running {
-		clocks[c.Name] = c
-	}
-	for i := range tx.Intents {
-		in := &tx.Intents[i]
-		entry := tx.Entry(in.Event.Member)
-		if err := tx.Poke(ctx, in.Event, clocks); err != nil {
-			return err
-		}
-		if err := m.taker.ByEvent(ctx, entry, running, in.Event); err != nil {
-			return err
-		}
-		if err := m.taker.BySegment(ctx, entry, running, in.Event.Type); err != nil {
-			return err
-		}
-	}
-	return nil
-}

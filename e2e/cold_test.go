@@ -26,12 +26,12 @@ func TestAColdProgramNeedsNoSecondConnection(t *testing.T) {
 		member := fmt.Sprintf("m-%d", i)
 		f.events(paid("seed-"+member, member, "other", "1.00", time.Now()))
 		go func() {
-			seen <- f.store.InEntry(ctx, member, func(tx *store.EntryTx) error {
+			seen <- f.store.InEntry(ctx, []string{member}, func(tx *store.EntryTx) error {
 				inside.Done()
 				inside.Wait()
 				c, err := tx.Campaign(ctx, "shop")
 				if err == nil {
-					_, err = f.router.Taker.ByAPI(ctx, tx, c, "sale", nil)
+					_, err = f.router.Taker.ByAPI(ctx, tx, member, c, "sale", nil)
 				}
 				return err
 			})

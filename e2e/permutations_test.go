@@ -102,7 +102,7 @@ func (k *keeper) inOrder(member string, order []string, pair func(string, time.T
 		a, b := pair(played, at)
 		trial := paid(played+"-trial", played, "trial", "9.90", at)
 		k.tell(trial)
-		row := k.enter(played, trial.ID)
+		row := k.enter(played)
 		if row == 0 {
 			return ""
 		}

@@ -43,7 +43,7 @@ type Router struct {
 type Watch interface {
 	Routed(n int, done bool)                    // events and changed members
 	Delivered(kind store.IntentKind, done bool) // a start or a poke
-	HeldUp(campaign string)                     // an event is kept for a campaign that cannot be loaded
+	HeldUp(campaign string)                     // events are kept for a campaign that cannot be loaded
 }
 
 type nobody struct{}
@@ -171,54 +171,11 @@ func (r *Router) routeSome(ctx context.Context, most int, last ...*store.Intent)
 		for _, at := range last {
 			*at = tx.Intents[len(tx.Intents)-1]
 		}
-		running, err := tx.RunningCampaigns(ctx)
-		if err != nil {
-			return err
-		}
-		clocks := make(map[string]store.RunningCampaign, len(running))
-		for _, c := range running {
-			clocks[c.Name] = c
-		}
-		for i := range tx.Intents {
-			if err := r.one(ctx, tx, running, clocks, &tx.Intents[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return r.Taker.Route(ctx, tx, func(broken *turn.BrokenError) {
+			r.Log.ErrorContext(ctx, "a campaign cannot be loaded by this build; its events are kept", "campaign", broken.Campaign, "error", broken)
+			r.watch().HeldUp(broken.Campaign)
+		})
 	})
-}
-
-func (r *Router) one(ctx context.Context, tx *store.RouteTx, running []store.RunningCampaign, clocks map[string]store.RunningCampaign, in *store.Intent) error {
-	entry := tx.Entry(in.Member)
-	if in.Event != nil {
-		entry = tx.Entry(in.Event.Member)
-	}
-	if entry == nil {
-		return nil // the member is gone
-	}
-	if in.Kind == store.IntentMember {
-		return r.unlessBroken(ctx, tx, in, r.Taker.BySegment(ctx, entry, running, ""))
-	}
-	if err := tx.Poke(ctx, in.Event, clocks); err != nil {
-		return err
-	}
-	if err := r.unlessBroken(ctx, tx, in, r.Taker.ByEvent(ctx, entry, running, in.Event)); err != nil {
-		return err
-	}
-	return r.unlessBroken(ctx, tx, in, r.Taker.BySegment(ctx, entry, running, in.Event.Type))
-}
-
-// unlessBroken keeps the intent for later when a campaign could not be loaded, so that
-// it holds up no other and loses nothing itself.
-func (r *Router) unlessBroken(ctx context.Context, tx *store.RouteTx, in *store.Intent, err error) error {
-	var broken *turn.BrokenError
-	if !errors.As(err, &broken) {
-		return err
-	}
-	r.Log.ErrorContext(ctx, "a campaign cannot be loaded by this build; its events are kept", "campaign", broken.Campaign, "error", err)
-	r.watch().HeldUp(broken.Campaign)
-	tx.Later(in)
-	return nil
 }
 
 // deliver brings one batch of starts and pokes to Temporal.
@@ -384,7 +341,7 @@ func (r *Router) sweepWorkflow(ctx context.Context, name string) error {
 // `start`.
 func (r *Router) Enter(ctx context.Context, campaignName, name, member string, properties json.RawMessage) (EntryResult, error) {
 	var out EntryResult
-	err := r.Store.InEntry(ctx, member, func(tx *store.EntryTx) error {
+	err := r.Store.InEntry(ctx, []string{member}, func(tx *store.EntryTx) error {
 		c, err := tx.Campaign(ctx, campaignName)
 		if err != nil {
 			return err
@@ -393,7 +350,7 @@ func (r *Router) Enter(ctx context.Context, campaignName, name, member string, p
 		if len(properties) > 0 {
 			start = &campaign.Event{Type: journey.ByAPI, Member: member, Time: c.Now, Stored: c.Now, Properties: properties}
 		}
-		e, err := r.Taker.ByAPI(ctx, tx, c, name, start)
+		e, err := r.Taker.ByAPI(ctx, tx, member, c, name, start)
 		if err != nil {
 			return err
 		}

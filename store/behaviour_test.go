@@ -28,11 +28,12 @@ func TestASumIsNeverAnError(t *testing.T) {
 	if _, err := s.StoreEvents(t.Context(), events); err != nil {
 		t.Fatal(err)
 	}
-	err := s.InEntry(t.Context(), "m-1", func(tx *store.EntryTx) error {
+	err := s.InEntry(t.Context(), []string{"m-1"}, func(tx *store.EntryTx) error {
 		question := campaign.Behaviour{Function: "sum", Event: "order.paid", Property: "amount"}
-		answers, err := tx.Behaviour(t.Context(), time.Now(), []campaign.Behaviour{question})
-		if err == nil && (answers[question].Minor <= 1250 || answers[question].Sum != 7) {
-			t.Errorf("%+v", answers[question])
+		a := &store.Attempt{Entrant: tx.Entrant("m-1"), Now: time.Now(), Questions: []campaign.Behaviour{question}}
+		err := tx.Gather(t.Context(), []*store.Attempt{a})
+		if got := a.Answers[question]; err == nil && (got.Minor <= 1250 || got.Sum != 7) {
+			t.Errorf("%+v", got)
 		}
 		return err
 	})

@@ -106,11 +106,6 @@ func (p *PageTx) Definition(ctx context.Context, digest string) (*campaign.Defin
 	return definition(ctx, p.q, digest)
 }
 
-// Definition is Store.Definition on this transaction's connection.
-func (t *EntryTx) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
-	return definition(ctx, t.q, digest)
-}
-
 func definition(ctx context.Context, q *db.Queries, digest string) (*campaign.Definition, error) {
 	raw, err := q.DefinitionByDigest(ctx, digest)
 	if err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,21 +12,48 @@ import (
 	"github.com/banyanhq/banyan/store/db"
 )
 
-// EntryTx is an open transaction in which one member's row is locked, so that whether
-// she enters a journey is decided once.
+// EntryTx is an open transaction in which members' rows are locked, so that whether
+// they enter journeys is decided once.
 type EntryTx struct {
-	tx     pgx.Tx
-	q      *db.Queries
-	member campaign.Member
-	last   int64
-	page   *EntriesTx // nil: she is alone
+	tx       pgx.Tx
+	q        *db.Queries
+	entrants []*Entrant
+	byMember map[string]*Entrant
 }
 
-// Entries is what the entry rule must know of a member's earlier entries.
+// Entrant is a locked member who may enter journeys.
+type Entrant struct {
+	Member    campaign.Member
+	LastEvent int64 // number of her last stored event
+}
+
+// Entries is what the entry rule must know of a member's earlier entries into a journey.
+// Attempts of one member at one journey share it, and each sees the entries before it.
 type Entries struct {
 	Count  int
 	Active bool
 	Last   time.Time
+
+	started []string // the events of the attempts that started one of them
+}
+
+// StartedBy reports whether an event has started one of the entries already.
+func (e *Entries) StartedBy(event string) bool {
+	return event != "" && slices.Contains(e.started, event)
+}
+
+// Attempt is a member at the door of a journey, with what must be known of her past.
+type Attempt struct {
+	Entrant   *Entrant
+	Campaign  string
+	Journey   string
+	Event     string    // the id of the event that would start it; empty for segments and the API
+	Now       time.Time // campaign time
+	Questions []campaign.Behaviour
+
+	// What Gather finds out.
+	Entries *Entries
+	Answers map[campaign.Behaviour]campaign.BehaviourValue
 }
 
 // NewJourney is an entry that was decided.
@@ -44,106 +72,19 @@ type NewJourney struct {
 	// Sliced is set where the journey is driven by slices.
 	Sliced bool
 	Trace  []campaign.TraceLine
+
+	Row int64 // once it is stored; 0: the same entry stood already
 }
 
-// InEntry opens a transaction with the member's row locked.
-func (s *Store) InEntry(ctx context.Context, member string, do func(*EntryTx) error) error {
+// InEntry opens a transaction with the rows of members locked, in the order of their
+// ids. Members that do not exist are left out.
+func (s *Store) InEntry(ctx context.Context, members []string, do func(*EntryTx) error) error {
 	err := s.inQuickTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
-		row, err := q.LockMember(ctx, member)
-		if err != nil {
-			return found(err, "member", member)
-		}
-		m, err := memberOf(row)
-		if err != nil {
+		t := &EntryTx{tx: tx, q: q}
+		if err := t.lock(ctx, members); err != nil {
 			return err
 		}
-		return do(&EntryTx{tx: tx, q: q, member: m, last: row.EventSeq})
-	})
-	if err == nil {
-		s.Notify()
-	}
-	return translate(err, "enter a member")
-}
-
-// Member is the locked member.
-func (t *EntryTx) Member() *campaign.Member { return &t.member }
-
-// LastEvent is the number of the member's last stored event.
-func (t *EntryTx) LastEvent() int64 { return t.last }
-
-// Entries reads the member's earlier entries into a journey.
-func (t *EntryTx) Entries(ctx context.Context, campaignName, journey string) (Entries, error) {
-	if t.page != nil {
-		if known, ok := t.page.entries[[2]string{campaignName, journey}]; ok {
-			return known[t.member.ID], nil
-		}
-	}
-	known, err := entriesOf(ctx, t.q, campaignName, journey, t.member.ID)
-	return known[t.member.ID], err
-}
-
-// entriesOf reads members' earlier entries into a journey; who has none is not among them.
-func entriesOf(ctx context.Context, q *db.Queries, campaignName, journey string, members ...string) (map[string]Entries, error) {
-	rows, err := q.EntrySummaries(ctx, campaignName, journey, members)
-	known := make(map[string]Entries, len(rows))
-	for _, r := range rows {
-		known[r.Member] = Entries{int(r.Entries), r.Active, r.LastEntered}
-	}
-	return known, err
-}
-
-// Behaviour answers questions about the member's past.
-func (t *EntryTx) Behaviour(ctx context.Context, now time.Time, asked []campaign.Behaviour) (map[campaign.Behaviour]campaign.BehaviourValue, error) {
-	var q questions
-	answers := make(map[campaign.Behaviour]campaign.BehaviourValue, len(asked))
-	askBehaviour([]past{{t.member.ID, now, asked, answers}}, q.ask)
-	return answers, q.send(ctx, t.tx)
-}
-
-// Enter stores the entry and the intent to start or to wake its workflow. It answers 0
-// where the same entry stands already. In a page of members it is stored when the page
-// ends, and the answer is -1.
-func (t *EntryTx) Enter(ctx context.Context, n *NewJourney) (int64, error) {
-	if t.page != nil {
-		t.page.fresh = append(t.page.fresh, n)
-		return -1, nil
-	}
-	ids, err := enter(ctx, t.tx, []*NewJourney{n})
-	if err != nil || len(ids) == 0 {
-		return 0, err
-	}
-	return ids[0], nil
-}
-
-// EntriesTx is an open transaction in which a page of members is locked.
-type EntriesTx struct {
-	q       *db.Queries
-	Members []*EntryTx
-	entries map[[2]string]map[string]Entries
-	fresh   []*NewJourney
-}
-
-// InEntries opens a transaction with the rows of a page of members locked, in the
-// order of their ids. Entries are stored together when do has succeeded.
-func (s *Store) InEntries(ctx context.Context, members []string, do func(*EntriesTx) error) error {
-	err := s.inQuickTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
-		rows, err := q.LockMembers(ctx, members)
-		if err != nil {
-			return err
-		}
-		p := &EntriesTx{q: q, entries: map[[2]string]map[string]Entries{}}
-		for _, row := range rows {
-			m, err := memberOf(row)
-			if err != nil {
-				return err
-			}
-			p.Members = append(p.Members, &EntryTx{tx: tx, q: q, member: m, last: row.EventSeq, page: p})
-		}
-		if err := do(p); err != nil || len(p.fresh) == 0 {
-			return err
-		}
-		_, err = enter(ctx, tx, p.fresh)
-		return err
+		return do(t)
 	})
 	if err == nil {
 		s.Notify()
@@ -151,124 +92,244 @@ func (s *Store) InEntries(ctx context.Context, members []string, do func(*Entrie
 	return translate(err, "enter members")
 }
 
-// Definition is Store.Definition on this transaction's connection.
-func (p *EntriesTx) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
-	return definition(ctx, p.q, digest)
-}
-
-// Campaign reads one campaign's clock and current version in this transaction.
-func (p *EntriesTx) Campaign(ctx context.Context, name string) (RunningCampaign, error) {
-	return campaignNow(ctx, p.q, name)
-}
-
-// Ahead reads at once what Entries will be asked for each member.
-func (p *EntriesTx) Ahead(ctx context.Context, campaignName, journey string) error {
-	ids := make([]string, len(p.Members))
-	for i, t := range p.Members {
-		ids[i] = t.member.ID
+func (t *EntryTx) lock(ctx context.Context, members []string) error {
+	rows, err := t.q.LockMembers(ctx, members)
+	t.byMember = make(map[string]*Entrant, len(rows))
+	for _, row := range rows {
+		m, err := memberOf(row)
+		if err != nil {
+			return err
+		}
+		e := &Entrant{Member: m, LastEvent: row.EventSeq}
+		t.entrants, t.byMember[m.ID] = append(t.entrants, e), e
 	}
-	known, err := entriesOf(ctx, p.q, campaignName, journey, ids...)
-	p.entries[[2]string{campaignName, journey}] = known
 	return err
 }
 
-const (
-	// What is told is joined with what was stored of it, and neither has an index.
-	joinByHashSQL = `select set_config('enable_hashjoin', 'on', true)`
+// Entrants are the locked members in the order of their ids.
+func (t *EntryTx) Entrants() []*Entrant { return t.entrants }
 
+// Entrant is one of the locked members, or nil if there is no such member.
+func (t *EntryTx) Entrant(member string) *Entrant { return t.byMember[member] }
+
+// Gather finds out what must be known for each of these attempts, all in one round trip.
+func (t *EntryTx) Gather(ctx context.Context, attempts []*Attempt) error {
+	var q questions
+	askEntries(attempts, q.ask)
+	pasts := make([]past, len(attempts))
+	for i, a := range attempts {
+		a.Answers = make(map[campaign.Behaviour]campaign.BehaviourValue, len(a.Questions))
+		pasts[i] = past{a.Entrant.Member.ID, a.Now, a.Questions, a.Answers}
+	}
+	askBehaviour(pasts, q.ask)
+	return q.send(ctx, t.tx)
+}
+
+// Started counts an entry that was decided for the attempts that come after it.
+func (e *Entries) Started(n *NewJourney) {
+	e.Count, e.Active, e.Last = e.Count+1, true, n.Entered
+	e.started = append(e.started, n.StartEvent)
+}
+
+// Here and in other statements "is not distinct from", which no index serves, says what
+// else must hold of the few rows of a member: as long as a table is small the planner
+// would as gladly look for her among all rows of the campaign.
+const entriesSQL = `
+select i.member, e.*
+  from unnest($3::text[]) as i (member)
+ cross join lateral (
+       select count(*)::int as entries, bool_or(status = 'active'), max(entered_at),
+              coalesce(array_agg(start_event) filter (where start_event = any($4::text[])), '{}')
+         from journeys where member = i.member and campaign is not distinct from $1 and journey is not distinct from $2
+       ) e
+ where e.entries > 0`
+
+// askEntries asks once for each journey.
+func askEntries(attempts []*Attempt, ask asker) {
+	type group struct {
+		campaign, journey string
+		members, events   []string
+		known             map[string]*Entries
+	}
+	var groups []*group
+	for _, a := range attempts {
+		i := slices.IndexFunc(groups, func(g *group) bool { return g.campaign == a.Campaign && g.journey == a.Journey })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, &group{campaign: a.Campaign, journey: a.Journey, events: []string{}, known: map[string]*Entries{}})
+		}
+		g, member := groups[i], a.Entrant.Member.ID
+		if g.known[member] == nil {
+			g.known[member], g.members = new(Entries), append(g.members, member)
+		}
+		if a.Entries = g.known[member]; a.Event != "" {
+			g.events = append(g.events, a.Event)
+		}
+	}
+	for _, g := range groups {
+		var (
+			member string
+			count  int32
+			e      Entries
+		)
+		ask(entriesSQL, func(r pgx.BatchResults) error {
+			return rows(r, func() error {
+				e.Count = int(count)
+				*g.known[member], e = e, Entries{}
+				return nil
+			}, &member, &count, &e.Active, &e.Last, &e.started)
+		}, g.campaign, g.journey, g.members, g.events)
+	}
+}
+
+const (
 	// Looked for first: to run into the unique key costs a number and a wait.
 	makeSlicesSQL = `
 insert into slices (campaign, journey, slice, workflow_id)
 select distinct campaign, journey, slice, workflow_id
   from unnest($1::text[], $2::text[], $3::int[], $4::text[]) as i (campaign, journey, slice, workflow_id)
- where slice is not null
-   and not exists (select from slices s where s.campaign = i.campaign and s.journey = i.journey and s.slice = i.slice)
+ where not exists (select from slices s where s.workflow_id = i.workflow_id)
 on conflict do nothing`
 
-	// A member of a slice has no workflow to be started: her slice is woken.
+	slicesSQL = `select id, workflow_id from slices where workflow_id = any($1::text[])`
+
 	enterSQL = `
-with told as (
-	select i.*, s.id as slice_id
-	  from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::boolean[], $9::text[],
-	              $10::bigint[], $11::text[], $12::timestamptz[], $13::text[], $14::int[]) with ordinality
-	       as i (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at,
-	             start_event, slice, place)
-	  left join slices s on s.campaign = i.campaign and s.journey = i.journey and s.slice = i.slice
-), entered as (
-	insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by,
-	                      entered_at, start_event, slice, due_at)
-	select campaign, version, digest, journey, member, entry, workflow_id, holdout, state::jsonb, cursor, entered_by, entered_at,
-	       start_event, slice_id, case when slice_id is not null then clock_timestamp() end
-	  from told order by place
-	on conflict do nothing
-	returning id, workflow_id, campaign, version, slice
-), traced as (
-	insert into trace (journey, turn, at, step, kind, params, campaign, version)
-	select e.id, 0, i.at, i.step, i.kind, i.params::jsonb, e.campaign, e.version
-	  from unnest($15::text[], $16::timestamptz[], $17::text[], $18::text[], $19::text[]) with ordinality
-	       as i (workflow_id, at, step, kind, params, place)
-	  join entered e on e.workflow_id = i.workflow_id order by i.place
-), starts as (
-	insert into intents (kind, journey) select 'start', id from entered where slice is null order by id
-), wakes as (
-	insert into intents (kind, slice) select distinct 'slice', slice from entered where slice is not null
-)
-select id from entered`
+insert into journeys (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by,
+                      entered_at, start_event, slice, due_at)
+select campaign, version, digest, journey, member, entry, workflow_id, holdout, state::jsonb, cursor, entered_by, entered_at,
+       start_event, slice, case when slice is not null then clock_timestamp() end
+  from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::boolean[], $9::text[],
+              $10::bigint[], $11::text[], $12::timestamptz[], $13::text[], $14::int[]) with ordinality
+       as i (campaign, version, digest, journey, member, entry, workflow_id, holdout, state, cursor, entered_by, entered_at,
+             start_event, slice, place)
+ order by place
+on conflict do nothing
+returning id, workflow_id`
 )
 
-// enter stores entries and answers the rows of those that did not stand already.
-func enter(ctx context.Context, tx pgx.Tx, list []*NewJourney) (ids []int64, err error) {
+// Enter stores entries, each with the intent to start its workflow or to wake its slice.
+// One that stands already keeps Row 0.
+func (t *EntryTx) Enter(ctx context.Context, list []*NewJourney) error {
+	if len(list) == 0 {
+		return nil
+	}
+	inSlice, err := t.makeSlices(ctx, list)
+	if err != nil {
+		return err
+	}
 	var (
-		campaigns, digests, journeys, members, workflows, states, by, sliceIDs []string
-		versions, entries                                                      []int32
-		holdouts                                                               []bool
-		cursors                                                                []int64
-		entered                                                                []time.Time
-		starts                                                                 []*string
-		slices                                                                 []*int32
-		sliced                                                                 bool
-		traceOf                                                                []string
-		trace                                                                  traceColumns
+		campaigns, digests, journeys, members, workflows, states, by []string
+		versions, entries                                            []int32
+		holdouts                                                     []bool
+		cursors                                                      []int64
+		entered                                                      []time.Time
+		starts                                                       []*string
+		slices                                                       []*int32
+		stored                                                       = make(map[string]*NewJourney, len(list))
 	)
 	for _, n := range list {
 		id := n.ID.WorkflowID()
+		stored[id] = n
 		campaigns, versions, digests = append(campaigns, n.ID.Campaign), append(versions, int32(n.Version)), append(digests, n.Digest)
 		journeys, members, entries = append(journeys, n.ID.Journey), append(members, n.ID.Member), append(entries, int32(n.ID.Entry))
 		workflows, holdouts, states = append(workflows, id), append(holdouts, n.Holdout), append(states, string(n.State))
 		cursors, by, entered = append(cursors, n.Cursor), append(by, n.By), append(entered, n.Entered)
-		starts = append(starts, textOrNull(n.StartEvent))
-		var slice *int32
-		workflow := ""
-		if n.Sliced {
-			sliced = true
-			slice = int32ptr(campaign.SliceOf(n.ID.Member))
-			workflow = campaign.SliceWorkflowID(n.ID.Campaign, n.ID.Journey, int(*slice))
+		starts, slices = append(starts, textOrNull(n.StartEvent)), append(slices, inSlice[n])
+	}
+	found, err := t.tx.Query(ctx, enterSQL, campaigns, versions, digests, journeys, members, entries, workflows, holdouts, states, cursors, by,
+		entered, starts, slices)
+	if err != nil {
+		return err
+	}
+	var (
+		row int64
+		id  string
+	)
+	if _, err := pgx.ForEachRow(found, []any{&row, &id}, func() error { stored[id].Row = row; return nil }); err != nil {
+		return err
+	}
+	return t.follow(ctx, list, inSlice)
+}
+
+// makeSlices makes the slices that the entries need, and answers which is whose.
+func (t *EntryTx) makeSlices(ctx context.Context, list []*NewJourney) (map[*NewJourney]*int32, error) {
+	var (
+		campaigns, journeys, workflows []string
+		numbers                        []int32
+		workflow                       = map[*NewJourney]string{}
+	)
+	for _, n := range list {
+		if !n.Sliced {
+			continue
 		}
-		slices, sliceIDs = append(slices, slice), append(sliceIDs, workflow)
-		for range n.Trace {
-			traceOf = append(traceOf, id)
+		slice := campaign.SliceOf(n.ID.Member)
+		workflow[n] = campaign.SliceWorkflowID(n.ID.Campaign, n.ID.Journey, slice)
+		campaigns, journeys = append(campaigns, n.ID.Campaign), append(journeys, n.ID.Journey)
+		numbers, workflows = append(numbers, int32(slice)), append(workflows, workflow[n])
+	}
+	if len(workflow) == 0 {
+		return nil, nil
+	}
+	if _, err := t.tx.Exec(ctx, makeSlicesSQL, campaigns, journeys, numbers, workflows); err != nil {
+		return nil, err
+	}
+	found, err := t.tx.Query(ctx, slicesSQL, workflows)
+	if err != nil {
+		return nil, err
+	}
+	var (
+		ids      = map[string]*int32{}
+		id       int32
+		driverID string
+	)
+	if _, err := pgx.ForEachRow(found, []any{&id, &driverID}, func() error {
+		v := id
+		ids[driverID] = &v
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	inSlice := make(map[*NewJourney]*int32, len(workflow))
+	for n, driver := range workflow {
+		inSlice[n] = ids[driver]
+	}
+	return inSlice, nil
+}
+
+// follow stores what goes with entries: their trace, and who is to be started or woken.
+func (t *EntryTx) follow(ctx context.Context, list []*NewJourney, inSlice map[*NewJourney]*int32) error {
+	var (
+		trace  traceColumns
+		starts []int64
+		wakes  []int32
+		batch  pgx.Batch
+	)
+	for _, n := range list {
+		if n.Row == 0 {
+			continue
 		}
-		if err := trace.add(0, 0, n.ID.Campaign, int32(n.Version), n.Trace); err != nil {
-			return nil, err
+		if err := trace.add(n.Row, 0, n.ID.Campaign, int32(n.Version), n.Trace); err != nil {
+			return err
+		}
+		if slice := inSlice[n]; slice == nil {
+			starts = append(starts, n.Row)
+		} else if !slices.Contains(wakes, *slice) {
+			wakes = append(wakes, *slice)
 		}
 	}
-	var batch pgx.Batch
-	if sliced {
-		batch.Queue(makeSlicesSQL, campaigns, journeys, slices, sliceIDs)
-	}
-	batch.Queue(joinByHashSQL)
-	batch.Queue(enterSQL, campaigns, versions, digests, journeys, members, entries, workflows, holdouts, states, cursors, by, entered,
-		starts, slices, notNull(traceOf), notNull(trace.at), notNull(trace.step), notNull(trace.kind), notNull(trace.params))
-	err = inBatch(tx.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
-		for range batch.Len() - 1 {
-			if _, err := r.Exec(); err != nil {
-				return err
-			}
+	trace.queue(&batch)
+	queued := db.New(queue{&batch})
+	if len(starts) > 0 {
+		if err := queued.AddIntents(ctx, string(IntentStart), starts); err != nil {
+			return err
 		}
-		var id int64
-		return rows(r, func() error { ids = append(ids, id); return nil }, &id)
-	})
-	return ids, err
+	}
+	if len(wakes) > 0 {
+		if err := queued.AddSliceIntents(ctx, wakes); err != nil {
+			return err
+		}
+	}
+	return t.tx.SendBatch(ctx, &batch).Close()
 }
 
 func textOrNull(s string) *string {
@@ -291,6 +352,11 @@ type RunningCampaign struct {
 // TakesEntrants reports whether members may enter now.
 func (c RunningCampaign) TakesEntrants() bool {
 	return c.State == StateRunning || c.State == StatePaused
+}
+
+// Definition is Store.Definition on this transaction's connection.
+func (t *EntryTx) Definition(ctx context.Context, digest string) (*campaign.Definition, error) {
+	return definition(ctx, t.q, digest)
 }
 
 // RunningCampaigns lists the campaigns that take entrants, by PostgreSQL's clock. A

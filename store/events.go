@@ -29,11 +29,13 @@ const (
 // planOnceSQL holds for this transaction alone. Every look-up of the statements is by
 // a key, however many events there are, so one plan made once is the right one always:
 // planning anew for every event would cost several times what storing it does. The
-// other ways to join are ruled out because a plan that was made while the tables were
-// small must not still read them whole when they have grown.
+// other ways to join are ruled out, and to read a row is called dear, because a plan that
+// was made while the tables were small must not still read them whole when they have
+// grown.
 const planOnceSQL = `
 select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+       set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+       set_config('cpu_tuple_cost', '1', true)`
 
 // lockMembersSQL makes members that nobody has told us of yet and locks all the others
 // in the order of their ids, so that two batches never wait for each other in a ring.

@@ -301,7 +301,7 @@ const (
 	closeOffersSQL = `
 update offers o set state = i.state, closed_at = i.closed_at, order_id = i.order_id, paid = i.paid
   from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[]) as i (id, state, closed_at, order_id, paid)
- where o.id = i.id and o.state = 'open'`
+ where o.id = i.id and o.state is not distinct from 'open'`
 
 	claimEffectsSQL = `
 insert into effects (key, kind, state, journey, turn, settled_at)

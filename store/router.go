@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,13 +36,8 @@ const (
 // RouteTx is the open transaction of a batch of event and member intents: the intents
 // are locked against other routers, their members against turns and further events.
 type RouteTx struct {
-	tx      pgx.Tx
-	q       *db.Queries
+	EntryTx
 	Intents []Intent
-	entries map[string]*EntryTx
-	pokes   []int64 // journeys with a workflow of their own
-	due     []int64 // journeys in slices
-	slices  map[int32]bool
 	later   []int64
 }
 
@@ -54,17 +50,11 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 		if n = len(rows); err != nil || n == 0 {
 			return err
 		}
-		t := &RouteTx{tx: tx, q: q, slices: map[int32]bool{}}
+		t := &RouteTx{EntryTx: EntryTx{tx: tx, q: q}}
 		if err := t.load(ctx, rows); err != nil {
 			return err
 		}
 		if err := do(t); err != nil {
-			return err
-		}
-		if err := q.AddIntents(ctx, string(IntentPoke), notNull(t.pokes)); err != nil {
-			return err
-		}
-		if err := t.wakeSlices(ctx); err != nil {
 			return err
 		}
 		ids := make([]int64, len(rows))
@@ -79,21 +69,6 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 		return q.DropIntents(ctx, minus(ids, t.later))
 	})
 	return n, translate(err, "route events")
-}
-
-// wakeSlices makes those due who are turned by slices, and leaves one intent for each slice.
-func (t *RouteTx) wakeSlices(ctx context.Context) error {
-	if len(t.due) == 0 {
-		return nil
-	}
-	if err := t.q.DueNow(ctx, t.due); err != nil {
-		return err
-	}
-	var slices []int32
-	for id := range t.slices {
-		slices = append(slices, id)
-	}
-	return t.q.AddSliceIntents(ctx, slices)
 }
 
 // routeLater is when an intent is looked at again that could be done in part only.
@@ -117,19 +92,10 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 		}
 		t.Intents = append(t.Intents, in)
 	}
-	locked, err := t.q.LockMembers(ctx, members)
-	if err != nil {
+	if err := t.lock(ctx, members); err != nil || len(events) == 0 {
 		return err
 	}
-	t.entries = make(map[string]*EntryTx, len(locked))
-	for _, row := range locked {
-		m, err := memberOf(row)
-		if err != nil {
-			return err
-		}
-		t.entries[m.ID] = &EntryTx{tx: t.tx, q: t.q, member: m, last: row.EventSeq}
-	}
-	found, err := t.q.EventsByID(ctx, notNull(events))
+	found, err := t.q.EventsByID(ctx, events)
 	if err != nil {
 		return err
 	}
@@ -147,34 +113,71 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	return nil
 }
 
-// Entry is the view of one of the batch's members, or nil if there is no such member.
-func (t *RouteTx) Entry(member string) *EntryTx { return t.entries[member] }
+// listeningSQL finds the journeys that listen to one of these events.
+const listeningSQL = `
+select distinct j.id, j.status = 'done', j.campaign, j.wait_until, j.slice
+  from unnest($1::text[], $2::text[]) as i (member, type)
+  join journeys j on j.member = i.member and i.type = any(j.listens)
+ order by j.id`
 
-// RunningCampaigns lists the campaigns that take entrants.
-func (t *RouteTx) RunningCampaigns(ctx context.Context) ([]RunningCampaign, error) {
-	return runningCampaigns(ctx, t.q)
-}
-
-// Poke leaves a poke for every journey of the member that listens to the event's type.
-// One that is over still listens until its horizon, for what comes too late.
-func (t *RouteTx) Poke(ctx context.Context, e *StoredEvent, clocks map[string]RunningCampaign) error {
-	rows, err := t.q.ListeningJourneys(ctx, e.Member, e.Type)
+// Poke wakes every journey that listens to one of the batch's events: one with a
+// workflow of its own is left a poke, one of a slice is due, and its slice is woken.
+// A journey that is over still listens until its horizon, for what comes too late.
+func (t *RouteTx) Poke(ctx context.Context, running []RunningCampaign) error {
+	var members, types []string
+	for i := range t.Intents {
+		if e := t.Intents[i].Event; e != nil {
+			members, types = append(members, e.Member), append(types, e.Type)
+		}
+	}
+	if len(members) == 0 {
+		return nil
+	}
+	now := make(map[string]time.Time, len(running))
+	for _, c := range running {
+		now[c.Name] = c.Now
+	}
+	found, err := t.tx.Query(ctx, listeningSQL, members, types)
 	if err != nil {
 		return err
 	}
-	for _, r := range rows {
-		if r.Status == "done" && r.WaitUntil != nil {
-			if c, ok := clocks[r.Campaign]; ok && c.Now.After(*r.WaitUntil) {
-				continue
+	var (
+		pokes, due []int64
+		woken      []int32
+
+		row     int64
+		done    bool
+		name    string
+		horizon *time.Time
+		slice   *int32
+	)
+	if _, err := pgx.ForEachRow(found, []any{&row, &done, &name, &horizon, &slice}, func() error {
+		at, runs := now[name]
+		switch {
+		case done && horizon != nil && runs && at.After(*horizon):
+		case slice == nil:
+			pokes = append(pokes, row)
+		default:
+			if due = append(due, row); !slices.Contains(woken, *slice) {
+				woken = append(woken, *slice)
 			}
 		}
-		if r.Slice == nil {
-			t.pokes = append(t.pokes, r.ID)
-			continue
-		}
-		t.due, t.slices[*r.Slice] = append(t.due, r.ID), true
+		return nil
+	}); err != nil {
+		return err
 	}
-	return nil
+	if len(pokes) > 0 {
+		if err := t.q.AddIntents(ctx, string(IntentPoke), pokes); err != nil {
+			return err
+		}
+	}
+	if len(due) == 0 {
+		return nil
+	}
+	if err := t.q.DueNow(ctx, due); err != nil {
+		return err
+	}
+	return t.q.AddSliceIntents(ctx, woken)
 }
 
 // Delivery is a start or a poke on its way to Temporal.

@@ -19,7 +19,7 @@ select m.key, m.campaign, j.journey, m.journey, m.version, m.member, m.step, m.n
 
 const (
 	outgoingByKeySQL   = outgoingSQL + ` where m.key = any($1::text[])`
-	outgoingInSliceSQL = outgoingSQL + ` where m.slice = $1 and m.via = $2 and m.due_at <= clock_timestamp() and ` + firstOfJourneySQL + `
+	outgoingInSliceSQL = outgoingSQL + ` where m.slice = $1 and m.via = $2 and m.due_at <= statement_timestamp() and ` + firstOfJourneySQL + `
  order by m.due_at, m.number limit $3`
 
 	// The messages of a journey go out one after the other, whatever their channels. One
@@ -27,9 +27,22 @@ const (
 	firstOfJourneySQL = `not exists (
        select from messages e where e.journey = m.journey and e.due_at is not null and e.number < m.number)`
 
-	nextInSliceSQL = `
-select m.via, extract(epoch from min(m.due_at) - clock_timestamp())::double precision from messages m
- where m.slice = $1 and m.due_at is not null and ` + firstOfJourneySQL + ` group by m.via order by m.via`
+	// It jumps from channel to channel and reads of each no further than the first.
+	nextInSliceSQL = waitingChannelsSQL + `
+select w.via, extract(epoch from next.due_at - clock_timestamp())::double precision
+  from waiting w
+ cross join lateral (
+       select m.due_at from messages m
+        where m.slice = $1 and m.via = w.via and m.due_at is not null and ` + firstOfJourneySQL + ` order by m.due_at limit 1
+       ) next
+ where w.via is not null order by w.via`
+
+	waitingChannelsSQL = `
+with recursive waiting as (
+	(select via from messages where slice = $1 and due_at is not null order by via limit 1)
+	union all
+	select (select via from messages where slice = $1 and due_at is not null and via > w.via order by via limit 1) from waiting w where w.via is not null
+)`
 )
 
 // Outgoing reads claimed messages. One that does not exist is an error.
@@ -106,10 +119,14 @@ func (s *Store) NextInSlice(ctx context.Context, id int) (map[string]time.Durati
 	return out, translate(err, "look at a slice's messages")
 }
 
+// unsettledSQL holds for messages that are claimed or unknown. There is an index of
+// those: written so, some keys might be looked for among the whole backlog.
+const unsettledSQL = `m.state not in ('sent', 'refused', 'failed', 'dropped')`
+
 const tryMessagesSQL = `
-update messages
+update messages m
    set attempts = attempts + 1, channel = $2, state = 'unknown', first_try = coalesce(first_try, clock_timestamp())
- where key = any($1::text[]) and state in ('claimed', 'unknown')`
+ where key = any($1::text[]) and ` + unsettledSQL
 
 // Trying records that a channel is about to be called for these messages: from now on
 // until somebody knows better their outcome is unknown, also for one who finds them
@@ -132,7 +149,7 @@ with settled as (
 	       sent_at = case when i.state = 'sent' then clock_timestamp() end
 	  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
 	       as i (key, state, reason, provider_id, channel, effect, at, params)
-	 where m.key = i.key and m.state in ('claimed', 'unknown')
+	 where m.key = i.key and ` + unsettledSQL + `
 	   and (m.state, m.reason, m.due_at is null) <> (i.state, i.reason, true)
 	returning m.key, m.journey, m.step, m.campaign, m.version, i.state, i.reason, i.effect, i.at, i.params
 ), settled_effects as (
@@ -148,7 +165,7 @@ update messages m
        via = coalesce(nullif(i.next, ''), m.via),
        due_at = case when m.slice is not null then clock_timestamp() + i.again * interval '1 second' end
   from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::double precision[]) as i (key, not_done, reason, next, again)
- where m.key = i.key and m.state in ('claimed', 'unknown')`
+ where m.key = i.key and ` + unsettledSQL
 )
 
 var effectOf = map[campaign.SendOutcome]string{

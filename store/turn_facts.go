@@ -85,14 +85,14 @@ select w.i, b.minor, b.total
 	pageSentSQL = `
 select w.i, m.at
   from unnest($1::int[], $2::text[], $3::timestamptz[], $4::text[]) as w (i, member, after, campaign)
-  join messages m on m.member = w.member and m.at > w.after and m.campaign = w.campaign
-   and m.kind = 'marketing' and m.state in ('claimed', 'sent', 'unknown')
+  join messages m on m.member = w.member and m.at > w.after and m.campaign is not distinct from w.campaign
+   and m.kind = 'marketing' and m.state not in ('refused', 'failed', 'dropped')
  order by w.i, m.at`
 
 	pageTakenSQL = `
 select w.i, o.offer, count(*)::int
   from unnest($1::int[], $2::text[], $3::text[]) as w (i, member, campaign)
-  join offers o on o.member = w.member and o.campaign = w.campaign and o.state = 'taken'
+  join offers o on o.member = w.member and o.campaign is not distinct from w.campaign and o.state is not distinct from 'taken'
  group by w.i, o.offer`
 )
 

@@ -2,7 +2,7 @@ package turn
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -20,38 +20,88 @@ type Entry struct {
 	Workflow string
 }
 
-// ByEvent lets an event start the journeys that it starts, in every campaign that
-// takes entrants.
-func (t *Taker) ByEvent(ctx context.Context, tx *store.EntryTx, running []store.RunningCampaign, e *store.StoredEvent) error {
-	return t.each(ctx, tx, running, func(c store.RunningCampaign, p *journey.Program) error {
-		for _, candidate := range p.StartsOn(e.Type) {
-			if _, err := t.enter(ctx, tx, c, p, candidate, e.On(c.Clock)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// attempt is a member who may enter a journey of a campaign.
+type attempt struct {
+	store.Attempt
+	c         store.RunningCampaign
+	p         *journey.Program
+	candidate journey.Candidate
+	event     *campaign.Event
 }
 
-// BySegment lets a member enter the journeys whose segment she is in. With eventType
-// set it looks only where that event may have changed something.
-func (t *Taker) BySegment(ctx context.Context, tx *store.EntryTx, running []store.RunningCampaign, eventType string) error {
-	return t.each(ctx, tx, running, func(c store.RunningCampaign, p *journey.Program) error {
-		for _, candidate := range p.StartsBySegment() {
-			if eventType != "" && !asks(p.EntryNeeds(candidate), eventType) {
-				continue
-			}
-			if _, err := t.enter(ctx, tx, c, p, candidate, nil); err != nil {
-				return err
+func attemptAt(who *store.Entrant, c store.RunningCampaign, p *journey.Program, candidate journey.Candidate, e *campaign.Event) *attempt {
+	a := &attempt{c: c, p: p, candidate: candidate, event: e, Attempt: store.Attempt{
+		Entrant: who, Campaign: c.Name, Journey: candidate.Journey, Now: c.Now, Questions: p.EntryNeeds(candidate),
+	}}
+	if e != nil && candidate.By == journey.ByEvent {
+		a.Event = e.ID
+	}
+	return a
+}
+
+// Route does all that a batch of events and changed members calls for: it wakes the
+// journeys that listen, and lets members enter those that they start, in every campaign
+// that takes entrants. What a campaign would have to judge that cannot be loaded is kept
+// for later, and held is told of that campaign.
+func (t *Taker) Route(ctx context.Context, tx *store.RouteTx, held func(*BrokenError)) error {
+	running, err := tx.RunningCampaigns(ctx)
+	if err != nil {
+		return err
+	}
+	if err := tx.Poke(ctx, running); err != nil {
+		return err
+	}
+	programs, broken := make([]*journey.Program, len(running)), false
+	for i, c := range running {
+		if programs[i], err = t.Programs.Program(ctx, tx, c.Digest); err != nil {
+			held(&BrokenError{Campaign: c.Name, err: err})
+			broken = true
+		}
+	}
+	var list []*attempt
+	for i := range tx.Intents {
+		in := &tx.Intents[i]
+		who := tx.Entrant(in.Member)
+		if who == nil {
+			continue // the member is gone
+		}
+		if broken {
+			tx.Later(in)
+		}
+		for i, p := range programs {
+			if p != nil {
+				list = append(list, startedBy(who, running[i], p, in.Event)...)
 			}
 		}
-		return nil
-	})
+	}
+	_, err = decide(ctx, &tx.EntryTx, list)
+	return err
+}
+
+// startedBy lists what an event may let a member enter: the journeys that it starts, and
+// those of segments about which it may have changed something. Without an event she
+// herself has changed, and any segment may let her in.
+func startedBy(who *store.Entrant, c store.RunningCampaign, p *journey.Program, e *store.StoredEvent) (list []*attempt) {
+	if e != nil {
+		for _, candidate := range p.StartsOn(e.Type) {
+			list = append(list, attemptAt(who, c, p, candidate, e.On(c.Clock)))
+		}
+	}
+	for _, candidate := range p.StartsBySegment() {
+		if e == nil || asks(p.EntryNeeds(candidate), e.Type) {
+			list = append(list, attemptAt(who, c, p, candidate, nil))
+		}
+	}
+	return list
 }
 
 // ByAPI enters a member into one journey on a caller's word. start carries the
 // properties that the caller gave, readable as `start`.
-func (t *Taker) ByAPI(ctx context.Context, tx *store.EntryTx, c store.RunningCampaign, name string, start *campaign.Event) (Entry, error) {
+func (t *Taker) ByAPI(ctx context.Context, tx *store.EntryTx, member string, c store.RunningCampaign, name string, start *campaign.Event) (Entry, error) {
+	who := tx.Entrant(member)
+	if who == nil {
+		return Entry{}, campaign.Errorf(campaign.CodeNotFound, "there is no member %q", member)
+	}
 	if !c.TakesEntrants() {
 		return Entry{Why: journey.NotRunning}, nil
 	}
@@ -66,7 +116,11 @@ func (t *Taker) ByAPI(ctx context.Context, tx *store.EntryTx, c store.RunningCam
 	if !ok {
 		return Entry{Why: journey.NotStart}, nil
 	}
-	return t.enter(ctx, tx, c, p, candidate, start)
+	entries, err := decide(ctx, tx, []*attempt{attemptAt(who, c, p, candidate, start)})
+	if err != nil {
+		return Entry{}, err
+	}
+	return entries[0], nil
 }
 
 // BrokenError is a campaign whose program this process cannot load: another build
@@ -82,66 +136,67 @@ func (e *BrokenError) Error() string { return "campaign " + e.Campaign + ": " + 
 // Unwrap gives the reason.
 func (e *BrokenError) Unwrap() error { return e.err }
 
-// each does something for every campaign that can be loaded; the others are in the
-// error, as BrokenErrors.
-func (t *Taker) each(ctx context.Context, tx Definitions, running []store.RunningCampaign, do func(store.RunningCampaign, *journey.Program) error) (broken error) {
-	for _, c := range running {
-		p, err := t.Programs.Program(ctx, tx, c.Digest)
-		if err != nil {
-			broken = errors.Join(broken, &BrokenError{Campaign: c.Name, err: err})
-			continue
+// decide lets members enter, one attempt after the other, with one reading and one
+// writing for all of them. It answers how each attempt ended.
+func decide(ctx context.Context, tx *store.EntryTx, list []*attempt) ([]Entry, error) {
+	asked := make([]*store.Attempt, len(list))
+	for i, a := range list {
+		asked[i] = &a.Attempt
+	}
+	if err := tx.Gather(ctx, asked); err != nil {
+		return nil, err
+	}
+	out, entered := make([]Entry, len(list)), make([]*store.NewJourney, len(list))
+	var fresh []*store.NewJourney
+	for i, a := range list {
+		var err error
+		if entered[i], out[i].Why, err = a.decide(); err != nil {
+			return nil, err
 		}
-		if err := do(c, p); err != nil {
-			return err
+		if n := entered[i]; n != nil {
+			a.Entries.Started(n)
+			fresh = append(fresh, n)
 		}
 	}
-	return broken
+	if err := tx.Enter(ctx, fresh); err != nil {
+		return nil, err
+	}
+	for i, n := range entered {
+		switch {
+		case n == nil:
+		case n.Row == 0:
+			out[i].Why = journey.NotActive
+		default:
+			out[i] = Entry{Row: n.Row, ID: n.ID, Workflow: n.ID.WorkflowID()}
+			if n.Sliced {
+				out[i].Workflow = campaign.SliceWorkflowID(n.ID.Campaign, n.ID.Journey, campaign.SliceOf(n.ID.Member))
+			}
+		}
+	}
+	return out, nil
 }
 
-func (t *Taker) enter(ctx context.Context, tx *store.EntryTx, c store.RunningCampaign, p *journey.Program, candidate journey.Candidate, e *campaign.Event) (Entry, error) {
-	before, err := tx.Entries(ctx, c.Name, candidate.Journey)
-	if err != nil {
-		return Entry{}, err
+// decide answers the entry, or why there is none.
+func (a *attempt) decide() (n *store.NewJourney, why string, err error) {
+	if a.Entries.StartedBy(a.Event) {
+		return nil, journey.NotActive, nil
 	}
-	answers, err := tx.Behaviour(ctx, c.Now, p.EntryNeeds(candidate))
-	if err != nil {
-		return Entry{}, err
-	}
-	adm, why, err := p.Admit(candidate, journey.Entrant{
-		Campaign: c.Name, Member: tx.Member(), Event: e, Now: c.Now, Behaviour: answers,
-		Entries: before.Count, Active: before.Active, LastEntered: before.Last, Stored: tx.LastEvent(),
+	adm, why, err := a.p.Admit(a.candidate, journey.Entrant{
+		Campaign: a.c.Name, Member: &a.Entrant.Member, Event: a.event, Now: a.c.Now, Behaviour: a.Answers,
+		Entries: a.Entries.Count, Active: a.Entries.Active, LastEntered: a.Entries.Last, Stored: a.Entrant.LastEvent,
 	})
 	if err != nil || why != "" {
-		return Entry{Why: why}, err
+		return nil, why, err
 	}
 	state, err := adm.State.Save()
 	if err != nil {
-		return Entry{}, err
+		return nil, "", err
 	}
-	row, err := tx.Enter(ctx, &store.NewJourney{
-		ID: adm.ID, Version: c.Version, Digest: c.Digest, Holdout: adm.Holdout, State: state, Cursor: adm.State.Cursor,
-		By: candidate.By, Entered: adm.Entered, Trace: adm.Trace, StartEvent: startEvent(adm), Sliced: sliced(p, candidate.Journey),
-	})
-	if err == nil && row == 0 {
-		return Entry{Why: journey.NotActive}, nil
-	}
-	workflow := adm.ID.WorkflowID()
-	if sliced(p, candidate.Journey) {
-		workflow = campaign.SliceWorkflowID(adm.ID.Campaign, adm.ID.Journey, campaign.SliceOf(adm.ID.Member))
-	}
-	return Entry{Row: row, ID: adm.ID, Workflow: workflow}, err
-}
-
-func sliced(p *journey.Program, name string) bool {
-	j, ok := p.Definition().Journey(name)
-	return ok && j.Drive == campaign.DriveSlices
-}
-
-func startEvent(adm journey.Admission) string {
-	if adm.State.Start == nil {
-		return ""
-	}
-	return adm.State.Start.ID
+	j, ok := a.p.Definition().Journey(a.Journey)
+	return &store.NewJourney{
+		ID: adm.ID, Version: a.c.Version, Digest: a.c.Digest, Holdout: adm.Holdout, State: state, Cursor: adm.State.Cursor,
+		By: a.candidate.By, Entered: adm.Entered, Trace: adm.Trace, StartEvent: a.Event, Sliced: ok && j.Drive == campaign.DriveSlices,
+	}, "", nil
 }
 
 func asks(questions []campaign.Behaviour, eventType string) bool {
@@ -222,50 +277,33 @@ func (s *Sweeper) candidates(ctx context.Context, c store.RunningCampaign, p *jo
 	return s.Store.AudienceOutside(ctx, store.Condition{SQL: asked.SQL, Args: asked.Args}, c.Name, j, after, sweepPage)
 }
 
-// page lets the members of a page enter, in one transaction. Should one of them be
-// impossible to decide, the others enter one by one, and she is told of.
+// page lets the members of a page enter, in one transaction. One of them about whom it
+// is impossible to decide is told of and left out.
 func (s *Sweeper) page(ctx context.Context, name string, members []string) error {
-	err := s.enter(ctx, name, members)
-	if err == nil || len(members) < 2 || campaign.CodeOf(err) == campaign.CodeUnavailable || ctx.Err() != nil {
-		return err
-	}
-	var broken *BrokenError
-	if errors.As(err, &broken) {
-		return err
-	}
-	for _, member := range members {
-		switch err := s.enter(ctx, name, []string{member}); {
-		case err == nil:
-		case campaign.CodeOf(err) == campaign.CodeUnavailable || ctx.Err() != nil:
-			return err
-		case s.Taker.Log != nil:
+	return wholeOrEach(ctx, members, func(members []string) error { return s.enter(ctx, name, members) }, func(_ string, err error) error {
+		if s.Taker.Log != nil {
 			s.Taker.Log.ErrorContext(ctx, "whether a member enters could not be decided; she is looked at again at the next sweep",
-				"campaign", name, "code", campaign.CodeOf(err), "error", err)
+				slog.String("campaign", name), slog.Any("code", campaign.CodeOf(err)), slog.Any("error", err))
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (s *Sweeper) enter(ctx context.Context, name string, members []string) error {
-	return s.Store.InEntries(ctx, members, func(page *store.EntriesTx) error {
-		c, err := page.Campaign(ctx, name)
+	return s.Store.InEntry(ctx, members, func(tx *store.EntryTx) error {
+		c, err := tx.Campaign(ctx, name)
 		if err != nil || !c.TakesEntrants() {
 			return err
 		}
-		p, err := s.Taker.Programs.Program(ctx, page, c.Digest)
+		p, err := s.Taker.Programs.Program(ctx, tx, c.Digest)
 		if err != nil {
 			return &BrokenError{Campaign: c.Name, err: err}
 		}
-		for _, candidate := range p.StartsBySegment() {
-			if err := page.Ahead(ctx, c.Name, candidate.Journey); err != nil {
-				return err
-			}
+		var list []*attempt
+		for _, who := range tx.Entrants() {
+			list = append(list, startedBy(who, c, p, nil)...)
 		}
-		for _, tx := range page.Members {
-			if err := s.Taker.BySegment(ctx, tx, []store.RunningCampaign{c}, ""); err != nil {
-				return err
-			}
-		}
-		return nil
+		_, err = decide(ctx, tx, list)
+		return err
 	})
 }

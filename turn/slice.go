@@ -2,6 +2,7 @@ package turn
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -42,7 +43,7 @@ func (t *Taker) AdvanceSlice(ctx context.Context, in campaign.SliceInput, goOn f
 			if due = slices.DeleteFunc(due, func(row int64) bool { return held[row] }); len(due) == 0 {
 				break
 			}
-			if err := t.pageOrOneByOne(ctx, due, held); err != nil {
+			if err := t.pageOrPutOff(ctx, due, held); err != nil {
 				return result, err
 			}
 			result.Turned += len(due)
@@ -50,7 +51,7 @@ func (t *Taker) AdvanceSlice(ctx context.Context, in campaign.SliceInput, goOn f
 				break
 			}
 		}
-		rest, err := t.Store.RestOfSlice(ctx, in.Slice)
+		rest, err := t.Store.RestOfSlice(ctx, slice)
 		if err != nil {
 			return result, err
 		}
@@ -76,29 +77,42 @@ func soonest(a, b time.Duration) time.Duration {
 	return a
 }
 
-// pageOrOneByOne turns a page. Should one of its members be impossible to turn, the
-// others are taken one by one and only she is put off, and held up.
-func (t *Taker) pageOrOneByOne(ctx context.Context, due []int64, held map[int64]bool) error {
-	err := t.page(ctx, due)
-	if err == nil || campaign.CodeOf(err) == campaign.CodeUnavailable || ctx.Err() != nil {
-		return err
-	}
-	for _, row := range due {
-		err := t.page(ctx, []int64{row})
-		if err == nil {
-			continue
-		}
-		if campaign.CodeOf(err) == campaign.CodeUnavailable || ctx.Err() != nil {
-			return err
-		}
+// pageOrPutOff turns a page. Those of its members whom it is impossible to turn are put
+// off and held up.
+func (t *Taker) pageOrPutOff(ctx context.Context, due []int64, held map[int64]bool) error {
+	return wholeOrEach(ctx, due, func(due []int64) error { return t.page(ctx, due) }, func(row int64, err error) error {
 		if t.Log != nil {
 			t.Log.ErrorContext(ctx, "a member of a slice could not be turned; she is kept and tried again",
 				slog.Int64("journey", row), slog.Any("code", campaign.CodeOf(err)), slog.Any("error", err))
 		}
-		if err := t.putOff(ctx, row); err != nil {
+		held[row] = true
+		return t.putOff(ctx, row)
+	})
+}
+
+// wholeOrEach does something for a whole page, or, should that be impossible for one of
+// it, for each alone. impossible is told of those for whom it was. What is nobody's
+// fault (a server is away, a campaign cannot be loaded) ends it.
+func wholeOrEach[T any](ctx context.Context, page []T, do func([]T) error, impossible func(T, error) error) error {
+	nobodys := func(err error) bool {
+		var broken *BrokenError
+		return campaign.CodeOf(err) == campaign.CodeUnavailable || errors.As(err, &broken) || ctx.Err() != nil
+	}
+	err := do(page)
+	if err == nil || nobodys(err) {
+		return err
+	}
+	for _, one := range page {
+		err := do([]T{one})
+		if err != nil && nobodys(err) {
 			return err
 		}
-		held[row] = true
+		if err != nil {
+			err = impossible(one, err)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type Store interface {
 	InTurns(ctx context.Context, journeys []int64, do func(*store.PageTx) error) error
 	Slice(ctx context.Context, id int) (store.Slice, error)
 	DueInSlice(ctx context.Context, in store.Slice, most int) ([]int64, error)
-	RestOfSlice(ctx context.Context, id int) (store.SliceRest, error)
+	RestOfSlice(ctx context.Context, of store.Slice) (store.SliceRest, error)
 	StepsInSlice(ctx context.Context, id int) ([]campaign.StepCount, error)
 }
 

@@ -87,44 +87,6 @@ func (q *Queries) DueNow(ctx context.Context, ids []int64) error {
 	return err
 }
 
-const entrySummaries = `-- name: EntrySummaries :many
-select member, count(*)::int as entries, bool_or(status = 'active')::boolean as active, max(entered_at)::timestamptz as last_entered
-  from journeys where campaign = $1 and journey = $2 and member = any($3::text[])
- group by member
-`
-
-type EntrySummariesRow struct {
-	Member      string
-	Entries     int32
-	Active      bool
-	LastEntered time.Time
-}
-
-func (q *Queries) EntrySummaries(ctx context.Context, campaign string, journey string, members []string) ([]EntrySummariesRow, error) {
-	rows, err := q.db.Query(ctx, entrySummaries, campaign, journey, members)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []EntrySummariesRow{}
-	for rows.Next() {
-		var i EntrySummariesRow
-		if err := rows.Scan(
-			&i.Member,
-			&i.Entries,
-			&i.Active,
-			&i.LastEntered,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const eventsByID = `-- name: EventsByID :many
 select id, type, member, seq, time, stored_at, properties from events where id = any($1::text[])
 `
@@ -169,7 +131,7 @@ func (q *Queries) EventsByID(ctx context.Context, ids []string) ([]EventsByIDRow
 
 const intentWork = `-- name: IntentWork :many
 select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout, j.start_event,
-       exists (select from messages m where m.journey = j.id and m.state in ('claimed', 'unknown'))::boolean as unsettled
+       coalesce((select true from messages m where m.journey = j.id and m.state in ('claimed', 'unknown') limit 1), false)::boolean as unsettled
   from journeys j where j.id = any($1::bigint[])
 `
 
@@ -188,7 +150,8 @@ type IntentWorkRow struct {
 	Unsettled  bool
 }
 
-// What a start or a poke must know, in one question.
+// What a start or a poke must know, in one question. An "exists" might be answered by
+// reading the whole backlog into a table of hashes.
 func (q *Queries) IntentWork(ctx context.Context, ids []int64) ([]IntentWorkRow, error) {
 	rows, err := q.db.Query(ctx, intentWork, ids)
 	if err != nil {
@@ -223,7 +186,7 @@ func (q *Queries) IntentWork(ctx context.Context, ids []int64) ([]IntentWorkRow,
 }
 
 const intentsToDeliver = `-- name: IntentsToDeliver :many
-select id, kind, member, event, journey, slice, created_at, due_at from intents where kind in ('start', 'poke', 'slice') and due_at <= clock_timestamp()
+select id, kind, member, event, journey, slice, created_at, due_at from intents where kind in ('start', 'poke', 'slice') and due_at <= statement_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 
@@ -257,7 +220,7 @@ func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]Intent, e
 }
 
 const intentsToRoute = `-- name: IntentsToRoute :many
-select id, kind, member, event, journey, slice, created_at, due_at from intents where kind in ('event', 'member') and due_at <= clock_timestamp()
+select id, kind, member, event, journey, slice, created_at, due_at from intents where kind in ('event', 'member') and due_at <= statement_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 
@@ -281,47 +244,6 @@ func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, err
 			&i.Slice,
 			&i.CreatedAt,
 			&i.DueAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listeningJourneys = `-- name: ListeningJourneys :many
-select j.id, j.status, j.campaign, j.wait_until, j.slice
-  from journeys j
- where j.member = $1 and $2::text = any(j.listens)
-`
-
-type ListeningJourneysRow struct {
-	ID        int64
-	Status    string
-	Campaign  string
-	WaitUntil *time.Time
-	Slice     *int32
-}
-
-// Journeys of this member that want to hear this type; ended ones until their horizon.
-func (q *Queries) ListeningJourneys(ctx context.Context, member string, type_ string) ([]ListeningJourneysRow, error) {
-	rows, err := q.db.Query(ctx, listeningJourneys, member, type_)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ListeningJourneysRow{}
-	for rows.Next() {
-		var i ListeningJourneysRow
-		if err := rows.Scan(
-			&i.ID,
-			&i.Status,
-			&i.Campaign,
-			&i.WaitUntil,
-			&i.Slice,
 		); err != nil {
 			return nil, err
 		}

@@ -9,35 +9,6 @@ import (
 	"context"
 )
 
-const dueInSlice = `-- name: DueInSlice :many
-select j.id from (
-    select d.id, d.due_at, row_number() over (partition by d.member order by d.due_at, d.id) as place
-      from (select id, member, due_at from journeys
-             where slice = $1 and due_at <= clock_timestamp() order by due_at limit $2) d
-) j where j.place = 1 order by j.due_at, j.id
-`
-
-// Of a member with two journeys that are due the later one waits for the next page.
-func (q *Queries) DueInSlice(ctx context.Context, slice *int32, most int32) ([]int64, error) {
-	rows, err := q.db.Query(ctx, dueInSlice, slice, most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []int64{}
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const getSlice = `-- name: GetSlice :one
 select s.id, s.campaign, s.journey, s.slice, s.workflow_id, c.state from slices s join campaigns c on c.name = s.campaign where s.id = $1
 `
@@ -61,61 +32,6 @@ func (q *Queries) GetSlice(ctx context.Context, id int32) (GetSliceRow, error) {
 		&i.Slice,
 		&i.WorkflowID,
 		&i.State,
-	)
-	return i, err
-}
-
-const leftInSlice = `-- name: LeftInSlice :many
-select j.id from (
-    select d.id, row_number() over (partition by d.member order by d.id) as place
-      from (select id, member from journeys
-             where slice = $1 and (status = 'active' or due_at <= clock_timestamp()) limit $2) d
-) j where j.place = 1 order by j.id
-`
-
-func (q *Queries) LeftInSlice(ctx context.Context, slice *int32, most int32) ([]int64, error) {
-	rows, err := q.db.Query(ctx, leftInSlice, slice, most)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []int64{}
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const restOfSlice = `-- name: RestOfSlice :one
-select (due.at is not null)::boolean as due,
-       coalesce(extract(epoch from due.at - clock_timestamp()), 0)::double precision as seconds,
-       (due.at is not null or exists (select from journeys j where j.slice = $1 and j.status = 'active'))::boolean as active,
-       array(select distinct m.via from messages m where m.slice = $1 and m.due_at is not null order by m.via)::text[] as channels
-  from (select min(d.due_at)::timestamptz as at from journeys d where d.slice = $1) due
-`
-
-type RestOfSliceRow struct {
-	Due      bool
-	Seconds  float64
-	Active   bool
-	Channels []string
-}
-
-func (q *Queries) RestOfSlice(ctx context.Context, slice *int32) (RestOfSliceRow, error) {
-	row := q.db.QueryRow(ctx, restOfSlice, slice)
-	var i RestOfSliceRow
-	err := row.Scan(
-		&i.Due,
-		&i.Seconds,
-		&i.Active,
-		&i.Channels,
 	)
 	return i, err
 }

@@ -92,7 +92,7 @@ func (q *Queries) CloseOffer(ctx context.Context, arg CloseOfferParams) error {
 
 const countGrants = `-- name: CountGrants :one
 select count(*)::int from grants
- where member = $1 and campaign = $2 and reward = $3
+ where member = $1 and campaign is not distinct from $2 and reward is not distinct from $3
    and state = 'granted' and at > $4
 `
 
@@ -175,29 +175,6 @@ func (q *Queries) InsertGrant(ctx context.Context, arg InsertGrantParams) error 
 		arg.At,
 	)
 	return err
-}
-
-const lockMember = `-- name: LockMember :one
-select id, attributes, tags, joined_at, source, inviter, points, event_seq, last_stored, created_at, updated_at from members where id = $1 for update
-`
-
-func (q *Queries) LockMember(ctx context.Context, id string) (Member, error) {
-	row := q.db.QueryRow(ctx, lockMember, id)
-	var i Member
-	err := row.Scan(
-		&i.ID,
-		&i.Attributes,
-		&i.Tags,
-		&i.JoinedAt,
-		&i.Source,
-		&i.Inviter,
-		&i.Points,
-		&i.EventSeq,
-		&i.LastStored,
-		&i.CreatedAt,
-		&i.UpdatedAt,
-	)
-	return i, err
 }
 
 const openReview = `-- name: OpenReview :exec

@@ -122,7 +122,8 @@ create table journeys (
     foreign key (campaign, version) references campaign_versions
 ) with (fillfactor = 70);
 create index journeys_member on journeys (member);
-create index journeys_slice on journeys (slice, due_at) where slice is not null;
+create index journeys_due on journeys (slice, due_at) where due_at is not null;
+create index journeys_slice on journeys (slice) where slice is not null and status = 'active';
 create index journeys_active on journeys (campaign, journey, step) where status = 'active';
 
 -- One row per turn: a turn that is asked for again after a lost answer is answered from here.
@@ -135,7 +136,7 @@ create table turns (
 );
 
 create table trace (
-    id       bigint generated always as identity primary key,
+    id       bigint generated always as identity,
     journey  bigint not null references journeys,
     turn     int not null,                         -- 0: outside a turn (router, send)
     at       timestamptz not null,
@@ -143,9 +144,9 @@ create table trace (
     kind     text not null,
     params   jsonb not null default '{}',
     campaign text not null,
-    version  int not null
+    version  int not null,
+    primary key (journey, id)
 );
-create index trace_journey on trace (journey, id);
 create index trace_campaign on trace (campaign, kind, step);
 
 -- Every effect is claimed here, under its key, in the transaction that decided it, and settled after.

@@ -1,11 +1,11 @@
 -- name: IntentsToRoute :many
 -- Inside the transaction that does the work: another router skips these, and a router
 -- that dies gives them back.
-select * from intents where kind in ('event', 'member') and due_at <= clock_timestamp()
+select * from intents where kind in ('event', 'member') and due_at <= statement_timestamp()
  order by due_at, id limit sqlc.arg(most) for update skip locked;
 
 -- name: IntentsToDeliver :many
-select * from intents where kind in ('start', 'poke', 'slice') and due_at <= clock_timestamp()
+select * from intents where kind in ('start', 'poke', 'slice') and due_at <= statement_timestamp()
  order by due_at, id limit sqlc.arg(most) for update skip locked;
 
 -- name: DropIntents :exec
@@ -16,9 +16,10 @@ update intents set due_at = clock_timestamp() + sqlc.arg(seconds)::double precis
  where id = any(sqlc.arg(ids)::bigint[]);
 
 -- name: IntentWork :many
--- What a start or a poke must know, in one question.
+-- What a start or a poke must know, in one question. An "exists" might be answered by
+-- reading the whole backlog into a table of hashes.
 select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, j.status, j.step_name, j.holdout, j.start_event,
-       exists (select from messages m where m.journey = j.id and m.state in ('claimed', 'unknown'))::boolean as unsettled
+       coalesce((select true from messages m where m.journey = j.id and m.state in ('claimed', 'unknown') limit 1), false)::boolean as unsettled
   from journeys j where j.id = any(sqlc.arg(ids)::bigint[]);
 
 -- name: AddIntents :exec
@@ -46,12 +47,6 @@ insert into intents (kind, slice) select 'slice', unnest(sqlc.arg(slices)::int[]
 -- Under the lock of the members' rows, like everything that moves a journey.
 update journeys set due_at = clock_timestamp() where id = any(sqlc.arg(ids)::bigint[]);
 
--- name: ListeningJourneys :many
--- Journeys of this member that want to hear this type; ended ones until their horizon.
-select j.id, j.status, j.campaign, j.wait_until, j.slice
-  from journeys j
- where j.member = sqlc.arg(member) and sqlc.arg(type)::text = any(j.listens);
-
 -- name: RunningCampaigns :many
 select c.*, v.digest, clock_timestamp()::timestamptz as real_now
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
@@ -61,8 +56,3 @@ select c.*, v.digest, clock_timestamp()::timestamptz as real_now
 select c.*, v.digest, clock_timestamp()::timestamptz as real_now
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
  where c.name = $1;
-
--- name: EntrySummaries :many
-select member, count(*)::int as entries, bool_or(status = 'active')::boolean as active, max(entered_at)::timestamptz as last_entered
-  from journeys where campaign = sqlc.arg(campaign) and journey = sqlc.arg(journey) and member = any(sqlc.arg(members)::text[])
- group by member;

@@ -1,6 +1,3 @@
--- name: LockMember :one
-select * from members where id = $1 for update;
-
 -- name: StoredTurn :one
 select result from turns where journey = $1 and turn = $2;
 
@@ -9,7 +6,7 @@ update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and 
 
 -- name: CountGrants :one
 select count(*)::int from grants
- where member = sqlc.arg(member) and campaign = sqlc.arg(campaign) and reward = sqlc.arg(reward)
+ where member = sqlc.arg(member) and campaign is not distinct from sqlc.arg(campaign) and reward is not distinct from sqlc.arg(reward)
    and state = 'granted' and at > sqlc.arg(after);
 
 -- name: UseBudget :execrows
