@@ -37,27 +37,30 @@ select set_config('plan_cache_mode', 'force_generic_plan', true), set_config('en
        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
        set_config('cpu_tuple_cost', '1', true)`
 
-// lockMembersSQL makes members that nobody has told us of yet and locks all the others
-// in the order of their ids, so that two batches never wait for each other in a ring.
-// "do update … where false" locks a row without writing it. The first thing that is
-// known of a new member is an event, so she joined when it happened.
-const lockMembersSQL = `
-insert into members as m (id, joined_at, source)
-select id, joined_at, 'event' from unnest($1::text[], $2::timestamptz[]) as i (id, joined_at)
-on conflict (id) do update set last_stored = m.last_stored where false`
-
-// makeMembersSQL makes members that nobody has told us of yet and leaves the others to
-// the next statement, which takes those that are free.
+// makeMembersSQL makes members that nobody has told us of yet. The first thing that is
+// known of such a member is an event, so she joined when it happened.
 const makeMembersSQL = `
 insert into members (id, joined_at, source)
 select id, joined_at, 'event' from unnest($1::text[], $2::timestamptz[]) as i (id, joined_at)
  where not exists (select from members m where m.id = i.id)
 on conflict (id) do nothing`
 
-// storeEventsSQL stores the events of every member whom it holds, and answers which
-// events were new and which members somebody else holds. After lockMembersSQL it holds
-// them all.
-//
+// storeEventsSQL stores events, and answers which were new. It locks their members in the
+// order of their ids, so that two batches never wait for each other in a ring.
+const storeEventsSQL = heldMembersSQL + storeHeldEventsSQL
+
+// storeFreeEventsSQL leaves out the events of members whom somebody else holds, and
+// answers which members these are.
+const storeFreeEventsSQL = heldMembersSQL + ` skip locked` + storeHeldEventsSQL
+
+const heldMembersSQL = `
+with held as materialized (
+	select array_agg(coalesce(m.event_seq, -1) order by i.whose) as seqs,
+	       array_agg(coalesce(m.last_stored, 'epoch') order by i.whose) as lasts
+	  from unnest($8::text[]) with ordinality as i (id, whose)
+	  left join lateral (
+	       select event_seq, last_stored from members where id = i.id for no key update`
+
 // The numbers start from the members as they were locked, which is their last state
 // whatever the statement's snapshot. The clock is read once, after the locks, and never
 // goes back for a member: whoever locks the member later sees every event that was
@@ -65,13 +68,7 @@ on conflict (id) do nothing`
 // looking first only spares the numbers of duplicates. An id that another member's
 // event takes at the same moment falls to "do nothing" and leaves its number unused;
 // rows go in by id, so that two such batches wait in one direction.
-const storeEventsSQL = `
-with held as materialized (
-	select array_agg(coalesce(m.event_seq, -1) order by i.whose) as seqs,
-	       array_agg(coalesce(m.last_stored, 'epoch') order by i.whose) as lasts
-	  from unnest($8::text[]) with ordinality as i (id, whose)
-	  left join lateral (
-	       select event_seq, last_stored from members where id = i.id for no key update skip locked
+const storeHeldEventsSQL = `
 	  ) m on true
 ), began as materialized (
 	select seqs, lasts, clock_timestamp() as now from held
@@ -162,25 +159,24 @@ func (s *Store) StoreEvents(ctx context.Context, events []campaign.Event) ([]Eve
 		}
 		return []EventStatus{status}, nil
 	}
-	stored, _, err := s.ingest(ctx, events, lockMembersSQL)
+	stored, _, err := s.ingest(ctx, events, storeEventsSQL)
 	if err != nil {
 		return nil, err
 	}
 	return statuses(events, stored), nil
 }
 
-// ingest stores events in one transaction, after the statement that makes the members
-// and may lock them. It answers the ids that were new, and those that were left out
-// because somebody else holds their members.
-func (s *Store) ingest(ctx context.Context, events []campaign.Event, members string) (stored, left map[string]bool, err error) {
+// ingest stores events in one transaction. It answers the ids that were new, and those
+// that were left out because somebody else holds their members.
+func (s *Store) ingest(ctx context.Context, events []campaign.Event, sql string) (stored, left map[string]bool, err error) {
 	in := ingestOf(events)
 	var ids []string
 	var held []int32
 	err = retry(ctx, func() (err error) {
 		var batch pgx.Batch
 		batch.Queue(planOnceSQL)
-		batch.Queue(members, in.members, in.joined)
-		batch.Queue(storeEventsSQL, in.ids, in.owners, in.whose, in.place, in.types, in.times, in.properties, in.members)
+		batch.Queue(makeMembersSQL, in.members, in.joined)
+		batch.Queue(sql, in.ids, in.owners, in.whose, in.place, in.types, in.times, in.properties, in.members)
 		ids, held, err = readStored(s.pool.SendBatch(ctx, &batch))
 		return err
 	})

@@ -44,13 +44,13 @@ func newIngestion(s *Store) *ingestion {
 	in.quick = lane{
 		workers: quickWorkers, onward: in.patient.join,
 		ingest: func(ctx context.Context, events []campaign.Event) (stored, left map[string]bool, err error) {
-			return s.ingest(ctx, events, makeMembersSQL)
+			return s.ingest(ctx, events, storeFreeEventsSQL)
 		},
 	}
 	in.patient = lane{
 		workers: 1,
 		ingest: func(ctx context.Context, events []campaign.Event) (stored, left map[string]bool, err error) {
-			return s.ingest(ctx, events, lockMembersSQL)
+			return s.ingest(ctx, events, storeEventsSQL)
 		},
 	}
 	return in
