@@ -297,13 +297,13 @@ func testVersionsPauseAndEnd(t *testing.T, f *fleet) {
 	if err := f.store.Pause(f.ctx, name); err != nil {
 		t.Fatal(err)
 	}
-	f.events(attended("l-2", "m-2", time.Now()))
 	workflow := f.driver("m-2")
 	rounds := func() (n int) {
 		h := f.history(workflow)
 		return h[enums.EVENT_TYPE_MARKER_RECORDED.String()] + h[enums.EVENT_TYPE_ACTIVITY_TASK_COMPLETED.String()]
 	}
 	before := rounds()
+	f.events(attended("l-2", "m-2", time.Now()))
 	f.until("the poke has been taken", func() bool { return f.count(`select count(*) from intents`) == 0 && rounds() > before })
 	if sent, granted := len(f.receiver.Delivered()), f.count(`select count(*) from grants`); sent != 2 || granted != 2 {
 		t.Errorf("while paused: %d messages and %d grants, want 2 and 2 from before", sent, granted)

@@ -101,7 +101,7 @@ func (k *keeper) course(clock campaign.Clock, member string) {
 			k.t.Fatal(err)
 		}
 		k.sendAll(member)
-		if _, err := k.store.Deliver(k.ctx, 100, func([]store.Delivery) ([]store.Delivery, time.Duration) { return nil, 0 }); err != nil {
+		if _, err := k.store.Deliver(k.ctx, 100, func([]store.Delivery) []store.Undelivered { return nil }); err != nil {
 			k.t.Fatal(err)
 		}
 	}

@@ -3,14 +3,11 @@ package starter
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -63,23 +60,12 @@ const (
 	// routeBatch is how many events one transaction routes: enough to spread the cost of
 	// the commit, few enough that the locked members do not wait long.
 	routeBatch = 200
-	// deliverBatch is how many starts and pokes one transaction brings to Temporal,
-	// deliverers how many at a time.
-	deliverBatch = 128
-	deliverers   = 16
 	// routerPoll is how often a router looks without having been woken. Notifications
 	// may be lost, and a postponed intent falls due without one.
 	routerPoll = time.Second
-	// deliverRetry is how long a start or poke waits that Temporal did not take.
-	deliverRetry = 2 * time.Second
 	// routeRetry is how long an event waits that could not be decided. That is a fault
 	// of ours, so it waits for a mended program and not for luck.
 	routeRetry = time.Minute
-	// deliverTimeout bounds one call to Temporal, batchTimeout the calls of a batch: while
-	// Temporal is away each of them takes its whole time, and PostgreSQL breaks off a
-	// transaction that is idle for a minute.
-	deliverTimeout = 10 * time.Second
-	batchTimeout   = 30 * time.Second
 	// tendEvery is how often campaigns are looked after: their workflows started, drained
 	// ones ended.
 	tendEvery = 2 * time.Second
@@ -96,7 +82,7 @@ func (r *Router) Run(ctx context.Context) error {
 		}
 	})
 	halves.Go(func() { r.loop(ctx, "route", routerPoll, events, r.route) })
-	halves.Go(func() { r.loop(ctx, "deliver", routerPoll, pokes, r.deliver) })
+	halves.Go(func() { newCourier(r).run(ctx, pokes) })
 	halves.Go(func() { r.loop(ctx, "tend", tendEvery, nil, r.tend) })
 	halves.Wait()
 	return nil
@@ -176,128 +162,6 @@ func (r *Router) routeSome(ctx context.Context, most int, last ...*store.Intent)
 			r.watch().HeldUp(broken.Campaign)
 		})
 	})
-}
-
-// deliver brings one batch of starts and pokes to Temporal.
-func (r *Router) deliver(ctx context.Context) (int, error) {
-	return r.Store.Deliver(ctx, deliverBatch, func(deliveries []store.Delivery) ([]store.Delivery, time.Duration) {
-		ctx, cancel := context.WithTimeout(ctx, batchTimeout)
-		defer cancel()
-		var (
-			mu    sync.Mutex
-			again []store.Delivery
-			work  = make(chan store.Delivery)
-			crew  sync.WaitGroup
-		)
-		for range min(deliverers, len(deliveries)) {
-			crew.Go(func() {
-				for d := range work {
-					err := r.bring(ctx, d)
-					r.watch().Delivered(d.Kind, err == nil)
-					if err != nil {
-						r.Log.WarnContext(ctx, "start or poke not delivered, to be tried again", "kind", d.Kind, "campaign", d.ID.Campaign, "journey", d.Row, "slice", d.Slice, "error", err)
-						mu.Lock()
-						again = append(again, d)
-						mu.Unlock()
-					}
-				}
-			})
-		}
-		for _, d := range deliveries {
-			work <- d
-		}
-		close(work)
-		crew.Wait()
-		return again, deliverRetry
-	})
-}
-
-func (r *Router) bring(ctx context.Context, d store.Delivery) error {
-	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
-	defer cancel()
-	if r.Follow != nil {
-		ctx = r.Follow(ctx, d.Event)
-	}
-	switch {
-	case d.Kind == store.IntentSlice:
-		// Its workflow ends with its campaign; who comes later wakes a new run.
-		_, err := r.Client.SignalWithStartWorkflow(ctx, d.Workflow, campaign.SignalPoke, nil, SliceOptions(d), campaign.WorkflowSlice,
-			campaign.SliceInput{Slice: d.Slice})
-		return err
-	case d.Done && d.Kind == store.IntentPoke:
-		if err := r.Taker.After(ctx, d.Row); err != nil {
-			return err
-		}
-		if !d.Unsettled {
-			return nil
-		}
-		// Its workflow may still hold a message that a paused campaign kept back.
-		err := r.Client.SignalWorkflow(ctx, d.Workflow, "", campaign.SignalPoke, nil)
-		if gone := new(serviceerror.NotFound); errors.As(err, &gone) {
-			return nil
-		}
-		return err
-	case d.Done:
-		return nil
-	case d.Kind == store.IntentStart:
-		return r.start(ctx, d)
-	default:
-		err := r.Client.SignalWorkflow(ctx, d.Workflow, "", campaign.SignalPoke, nil)
-		var gone *serviceerror.NotFound
-		if errors.As(err, &gone) {
-			if d.Turn > 0 {
-				r.Log.WarnContext(ctx, "a journey is under way but its workflow is gone; run banyan doctor --repair", "campaign", d.ID.Campaign, "journey", d.Row)
-			}
-			// Before the first turn the workflow has not been started yet, and that
-			// turn will see what this poke is about.
-			return nil
-		}
-		return err
-	}
-}
-
-func (r *Router) start(ctx context.Context, d store.Delivery) error {
-	_, err := r.Client.ExecuteWorkflow(ctx, StartOptions(d), campaign.WorkflowJourney, campaign.TurnInput{Journey: d.Row, Turn: d.Turn})
-	var started *serviceerror.WorkflowExecutionAlreadyStarted
-	if errors.As(err, &started) {
-		return nil
-	}
-	return err
-}
-
-// StartOptions are how a journey's workflow is started: its id is the identity of the
-// entry, so that a second start does nothing, and the search attributes by which the
-// Temporal web UI finds it are set without costing an event.
-func StartOptions(d store.Delivery) client.StartWorkflowOptions {
-	keyword := temporal.NewSearchAttributeKeyKeyword
-	return client.StartWorkflowOptions{
-		ID:                                       d.Workflow,
-		TaskQueue:                                campaign.TaskQueueJourneys,
-		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		StaticSummary:                            d.ID.Campaign + " · " + d.ID.Journey + " · v" + strconv.Itoa(d.Version),
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			keyword(campaign.AttributeCampaign).ValueSet(d.ID.Campaign),
-			keyword(campaign.AttributeJourney).ValueSet(d.ID.Journey),
-			keyword(campaign.AttributeMember).ValueSet(d.ID.Member),
-			keyword(campaign.AttributeVersion).ValueSet(strconv.Itoa(d.Version)),
-		),
-	}
-}
-
-// SliceOptions are how the workflow of a slice is started.
-func SliceOptions(d store.Delivery) client.StartWorkflowOptions {
-	keyword := temporal.NewSearchAttributeKeyKeyword
-	return client.StartWorkflowOptions{
-		ID:                    d.Workflow,
-		TaskQueue:             campaign.TaskQueueJourneys,
-		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-		StaticSummary:         d.ID.Campaign + " · " + d.ID.Journey + " · a slice of its members",
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			keyword(campaign.AttributeCampaign).ValueSet(d.ID.Campaign),
-			keyword(campaign.AttributeJourney).ValueSet(d.ID.Journey),
-		),
-	}
 }
 
 // tend looks after campaigns: one whose journeys start by segment has a workflow that

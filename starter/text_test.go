@@ -151,6 +151,13 @@ func TestDoctor(t *testing.T) {
 	if got := ill(); got != nil {
 		t.Fatalf("all is well, and the doctor says %v", got)
 	}
+	// Many journeys look again after a pause, and that may take its time.
+	if _, err := a.exec("insert into intents (kind, journey, created_at) values ('recheck', 0, now() - interval '30 minutes')"); err != nil {
+		t.Fatal(err)
+	}
+	if got := ill(); got != nil {
+		t.Errorf("half an hour after a campaign was resumed the doctor says %v", got)
+	}
 	for _, c := range []struct{ check, harm, cure string }{
 		{"balances", "update members set points = points + 1 where id = 'm-02'", "update members set points = points - 1 where id = 'm-02'"},
 		{"balances", "update ledger_accounts set balance = 7 where owner = 'm-02'", "update ledger_accounts set balance = 100 where owner = 'm-02'"},

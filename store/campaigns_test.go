@@ -141,7 +141,7 @@ func TestCampaignStates(t *testing.T) {
 			t.Fatal(stateErr)
 		}
 		var pokes int
-		if err := s.Pool().QueryRow(t.Context(), "select count(*) from intents where kind = 'poke' and member = 'm'").Scan(&pokes); err != nil {
+		if err := s.Pool().QueryRow(t.Context(), "select count(*) from intents where kind = 'recheck' and campaign = 'trial'").Scan(&pokes); err != nil {
 			t.Fatal(err)
 		}
 		switch {

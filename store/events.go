@@ -67,7 +67,8 @@ with held as materialized (
 // stored before her clock reading. That an id is new is decided by the unique index;
 // looking first only spares the numbers of duplicates. An id that another member's
 // event takes at the same moment falls to "do nothing" and leaves its number unused;
-// rows go in by id, so that two such batches wait in one direction.
+// rows go in by id, so that two such batches wait in one direction. The intents of a
+// member stand together: routed at once, they leave her journey one poke.
 const storeHeldEventsSQL = `
 	  ) m on true
 ), began as materialized (
@@ -91,7 +92,7 @@ const storeHeldEventsSQL = `
 	  from (select member, max(seq) as seq, max(stored_at) as stored_at from stored group by member) s
 	 where m.id = s.member
 ), queued as (
-	insert into intents (kind, member, event) select 'event', member, id from stored order by seq
+	insert into intents (kind, member, event) select 'event', member, id from stored order by member collate "C", seq
 )
 select array(select id from stored),
        array(select whose::int from began, unnest(began.seqs) with ordinality as u (seq, whose) where seq < 0)`

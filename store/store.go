@@ -35,8 +35,8 @@ type Store struct {
 // Option changes how a Store is opened.
 type Option func(*pgxpool.Config)
 
-// minMaxConns is the smallest pool: a router keeps one connection to listen and one
-// for the batch that it delivers while each of those may need another.
+// minMaxConns is the smallest pool: a router takes one connection for events, one for a
+// batch of deliveries and one for journeys that are over, and leaves one to the rest.
 const minMaxConns = 4
 
 // WithMaxConns sets the size of the pool, at least 4.

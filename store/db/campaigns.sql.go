@@ -397,11 +397,11 @@ func (q *Queries) OutcomeCounts(ctx context.Context, campaign string) ([]Outcome
 }
 
 const pokeCampaign = `-- name: PokeCampaign :execrows
-insert into intents (kind, member, journey)
-select 'poke', member, id from journeys j
+insert into intents (kind, campaign, journey)
+select 'recheck', j.campaign, j.id from journeys j
  where j.campaign = $1 and j.slice is null
    and (j.status = 'active' or j.id in (select m.journey from messages m where m.campaign = $1 and m.state in ('claimed', 'unknown')))
- order by id
+ order by j.id
 `
 
 // A journey that is over may still have messages that the pause holds.
@@ -414,7 +414,7 @@ func (q *Queries) PokeCampaign(ctx context.Context, campaign string) (int64, err
 }
 
 const pokeSlices = `-- name: PokeSlices :exec
-insert into intents (kind, slice) select 'slice', id from slices where campaign = $1 order by id
+insert into intents (kind, slice) select 'slice', s.id from slices s where s.campaign = $1 order by s.id
 `
 
 func (q *Queries) PokeSlices(ctx context.Context, campaign string) error {

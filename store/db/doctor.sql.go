@@ -126,7 +126,7 @@ func (q *Queries) DoctorGrants(ctx context.Context) (int64, error) {
 
 const doctorIntents = `-- name: DoctorIntents :one
 select count(*)::bigint as waiting,
-       (count(*) filter (where created_at < clock_timestamp() - interval '1 minute'))::bigint as stuck,
+       (count(*) filter (where created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
        coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as oldest_seconds
   from intents
 `
@@ -137,6 +137,7 @@ type DoctorIntentsRow struct {
 	OldestSeconds float64
 }
 
+// That a whole campaign looks again may take its time, and lets everything else go first.
 func (q *Queries) DoctorIntents(ctx context.Context) (DoctorIntentsRow, error) {
 	row := q.db.QueryRow(ctx, doctorIntents)
 	var i DoctorIntentsRow
@@ -181,7 +182,7 @@ select j.id
         or j.slice is not null and c.state <> 'paused'
         and (j.due_at < clock_timestamp() - interval '5 minutes'
              or j.status = 'active' and c.state = 'ended' and c.ended_at < clock_timestamp() - interval '5 minutes'))
-   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind in ('start', 'poke', 'recheck') and i.journey = j.id)
    and not exists (select from intents i where i.kind = 'slice' and i.slice = j.slice)
  order by j.id
 `
@@ -454,7 +455,7 @@ select j.id
                 where e.member = j.member and e.seq > j.cursor and e.type = any(j.listens)
                   and e.stored_at < clock_timestamp() - interval '5 minutes'
                   and not exists (select from intents i where i.kind = 'event' and i.event = e.id))
-   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind in ('start', 'poke', 'recheck') and i.journey = j.id)
    and (j.slice is null or j.due_at is null or j.due_at > clock_timestamp())
  order by j.id
 `
@@ -532,10 +533,10 @@ func (q *Queries) HastenIntents(ctx context.Context, ids []int64) error {
 }
 
 const pokeOnce = `-- name: PokeOnce :many
-insert into intents (kind, journey)
-select 'poke', j.id from journeys j
+insert into intents (kind, campaign, journey)
+select 'poke', j.campaign, j.id from journeys j
  where j.id = any($1::bigint[]) and j.slice is null
-   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind in ('start', 'poke', 'recheck') and i.journey = j.id)
 returning journey
 `
 

@@ -97,6 +97,7 @@ type Idempotency struct {
 type Intent struct {
 	ID        int64
 	Kind      string
+	Campaign  string
 	Member    *string
 	Event     *string
 	Journey   *int64

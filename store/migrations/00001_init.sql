@@ -75,10 +75,11 @@ create table slices (
 -- What the router has still to do. An intent is deleted in the transaction that did it.
 create table intents (
     id          bigint generated always as identity primary key,
-    kind        text not null check (kind in ('event', 'member', 'start', 'poke', 'slice')),
+    kind        text not null check (kind in ('event', 'member', 'start', 'poke', 'recheck', 'slice')),
+    campaign    text not null default '',          -- kind start, poke, recheck: nobody waits for another campaign's
     member      text,
     event       text,                              -- kind event
-    journey     bigint,                            -- kind start, poke
+    journey     bigint,                            -- kind start, poke, recheck
     slice       int,                               -- kind slice: somebody of it is due
     created_at  timestamptz not null default now(),
     due_at      timestamptz not null default now() -- not before; moved on by failures
@@ -87,7 +88,8 @@ create table intents (
 -- stand in the way of events.
 create index intents_route on intents (due_at, id) where kind in ('event', 'member');
 create index intents_slice on intents (slice) where kind = 'slice';
-create index intents_deliver on intents (due_at, id) where kind in ('start', 'poke', 'slice');
+-- A lane for each kind and campaign, from which deliveries are taken in turn.
+create index intents_deliver on intents (kind, campaign, due_at, id) where kind in ('start', 'poke', 'recheck', 'slice');
 
 create table journeys (
     id           bigint generated always as identity primary key,

@@ -76,14 +76,14 @@ select exists (select from journeys j where j.campaign = $1 and j.status = 'acti
 
 -- name: PokeCampaign :execrows
 -- A journey that is over may still have messages that the pause holds.
-insert into intents (kind, member, journey)
-select 'poke', member, id from journeys j
+insert into intents (kind, campaign, journey)
+select 'recheck', j.campaign, j.id from journeys j
  where j.campaign = $1 and j.slice is null
    and (j.status = 'active' or j.id in (select m.journey from messages m where m.campaign = $1 and m.state in ('claimed', 'unknown')))
- order by id;
+ order by j.id;
 
 -- name: PokeSlices :exec
-insert into intents (kind, slice) select 'slice', id from slices where campaign = $1 order by id;
+insert into intents (kind, slice) select 'slice', s.id from slices s where s.campaign = $1 order by s.id;
 
 -- name: EndDrained :many
 -- A message that is still on its way keeps its campaign from ending, which would drop it;

@@ -39,8 +39,9 @@ select b.campaign, b.reward, b.used, coalesce(g.points, 0)::bigint as granted
  order by b.campaign, b.reward limit 20;
 
 -- name: DoctorIntents :one
+-- That a whole campaign looks again may take its time, and lets everything else go first.
 select count(*)::bigint as waiting,
-       (count(*) filter (where created_at < clock_timestamp() - interval '1 minute'))::bigint as stuck,
+       (count(*) filter (where created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
        coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as oldest_seconds
   from intents;
 
@@ -73,7 +74,7 @@ select j.id
         or j.slice is not null and c.state <> 'paused'
         and (j.due_at < clock_timestamp() - interval '5 minutes'
              or j.status = 'active' and c.state = 'ended' and c.ended_at < clock_timestamp() - interval '5 minutes'))
-   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind in ('start', 'poke', 'recheck') and i.journey = j.id)
    and not exists (select from intents i where i.kind = 'slice' and i.slice = j.slice)
  order by j.id;
 
@@ -91,7 +92,7 @@ select j.id
                 where e.member = j.member and e.seq > j.cursor and e.type = any(j.listens)
                   and e.stored_at < clock_timestamp() - interval '5 minutes'
                   and not exists (select from intents i where i.kind = 'event' and i.event = e.id))
-   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind in ('start', 'poke', 'recheck') and i.journey = j.id)
    and (j.slice is null or j.due_at is null or j.due_at > clock_timestamp())
  order by j.id;
 
@@ -156,10 +157,10 @@ update intents set due_at = clock_timestamp() where id = any(sqlc.arg(ids)::bigi
 
 -- name: PokeOnce :many
 -- A poke for each of these journeys that has a workflow of its own and none on its way.
-insert into intents (kind, journey)
-select 'poke', j.id from journeys j
+insert into intents (kind, campaign, journey)
+select 'poke', j.campaign, j.id from journeys j
  where j.id = any(sqlc.arg(ids)::bigint[]) and j.slice is null
-   and not exists (select from intents i where i.kind in ('start', 'poke') and i.journey = j.id)
+   and not exists (select from intents i where i.kind in ('start', 'poke', 'recheck') and i.journey = j.id)
 returning journey;
 
 -- name: SlicesOfJourneys :many

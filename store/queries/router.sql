@@ -5,8 +5,30 @@ select * from intents where kind in ('event', 'member') and due_at <= statement_
  order by due_at, id limit sqlc.arg(most) for update skip locked;
 
 -- name: IntentsToDeliver :many
-select * from intents where kind in ('start', 'poke', 'slice') and due_at <= statement_timestamp()
- order by due_at, id limit sqlc.arg(most) for update skip locked;
+-- The same share from every lane (a kind in a campaign) in which something is due, and
+-- the first of each lane before the second of any: a hundred thousand journeys that look
+-- again after a pause hold up neither a start nor another campaign. Lanes are found by
+-- skipping through the index from one to the next, so those behind a lane's first cost
+-- nothing. The clock itself would not do: only what is stable ends the scan of an index.
+with recursive heads as (
+    (select h.kind, h.campaign, h.due_at from intents h where h.kind in ('start', 'poke', 'recheck', 'slice')
+      order by h.kind, h.campaign, h.due_at, h.id limit 1)
+    union all
+    select n.kind, n.campaign, n.due_at
+      from heads h cross join lateral (
+           select i.kind, i.campaign, i.due_at from intents i
+            where i.kind in ('start', 'poke', 'recheck', 'slice') and (i.kind, i.campaign) > (h.kind, h.campaign)
+            order by i.kind, i.campaign, i.due_at, i.id limit 1) n
+), lanes as (
+    select kind, campaign, greatest(1, sqlc.arg(most)::int / count(*) over ()) as share
+      from heads where due_at <= statement_timestamp() order by due_at limit sqlc.arg(most)
+)
+select d.id, d.kind, d.journey, d.slice
+  from lanes l cross join lateral (
+       select i.id, i.kind, i.journey, i.slice, i.due_at, i.campaign from intents i
+        where i.kind in ('start', 'poke', 'recheck', 'slice') and i.kind = l.kind and i.campaign = l.campaign and i.due_at <= statement_timestamp()
+        order by i.due_at, i.id limit l.share for update skip locked) d
+ order by row_number() over (partition by d.kind, d.campaign order by d.due_at, d.id), d.due_at, d.id;
 
 -- name: DropIntents :exec
 delete from intents where id = any(sqlc.arg(ids)::bigint[]);
@@ -23,7 +45,8 @@ select j.id, j.campaign, j.version, j.journey, j.member, j.workflow_id, j.turn, 
   from journeys j where j.id = any(sqlc.arg(ids)::bigint[]);
 
 -- name: AddIntents :exec
-insert into intents (kind, journey) select sqlc.arg(kind)::text, unnest(sqlc.arg(journeys)::bigint[]);
+insert into intents (kind, campaign, journey)
+select sqlc.arg(kind)::text, j.campaign, j.id from unnest(sqlc.arg(journeys)::bigint[]) as i (id) join journeys j on j.id = i.id;
 
 -- name: EventsByID :many
 select id, type, member, seq, time, stored_at, properties from events where id = any(sqlc.arg(ids)::text[]);
