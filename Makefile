@@ -64,7 +64,7 @@ fuzz: ## every fuzz target for FUZZTIME (20s) each
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),20s) $$p; done; done
 
 .PHONY: bench
-bench: postgres ## measure everything beside its alternative, and write docs/performance.md (20 minutes)
+bench: postgres ## measure everything beside its alternative, and write docs/performance.md (half an hour)
 	cd bench && go run . $(BENCH) && go run . --write ../docs/performance.md
 
 .PHONY: histories

@@ -212,13 +212,13 @@ type child struct {
 }
 
 // start starts a process in a role and waits until it works.
-func (h *house) start(role, database string) (*child, error) {
+func (h *house) start(role, database string, env ...string) (*child, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program itself: %w", err)
 	}
 	cmd := exec.Command(self) //nolint:noctx // it outlives no benchmark; stop ends it
-	cmd.Env = append(os.Environ(), envRole+"="+role, envDatabase+"="+database)
+	cmd.Env = append(append(os.Environ(), envRole+"="+role, envDatabase+"="+database), env...)
 	if h.stack != nil {
 		cmd.Env = append(cmd.Env, envTemporal+"="+h.stack.TemporalAddress)
 	}

@@ -2,7 +2,7 @@
 // benchmark brings up servers of its own, measures Banyan and what one could have
 // instead in turns (A B A B) in the same run, and prints a table.
 //
-//	go run .                              all benchmarks, about 20 minutes on two cores
+//	go run .                              all benchmarks, about half an hour on two cores
 //	go run . journeys history             some of them
 //	go run . --list                       what there is, with the flags of each
 //	go run . --short                      seconds: only to see that everything still runs
@@ -47,7 +47,7 @@ type size struct {
 // suite lists every benchmark in the order in which they run: the short ones first.
 func suite() []*benchmark {
 	return []*benchmark{
-		decisionBench(), checkBench(), audienceBench(), eventsBench(), matchingBench(), historyBench(), journeysBench(), waitingBench(), millionBench(), broadcastBench(),
+		decisionBench(), checkBench(), audienceBench(), eventsBench(), matchingBench(), historyBench(), journeysBench(), waitingBench(), millionBench(), broadcastBench(), tuningBench(),
 	}
 }
 

@@ -65,7 +65,7 @@ const pageHead = `# Performance
 How fast Banyan is, what it costs and how that grows, beside what one could have instead.
 This page is written by the benchmarks from their kept results; do not edit it.
 
-` + "```sh\n" + `make bench                                        # all of it, about 20 minutes on two cores
+` + "```sh\n" + `make bench                                        # all of it, about half an hour on two cores
 cd bench && go run . --list                       # what there is
 cd bench && go run . --full million               # a larger size of one
 cd bench && go run . --write ../docs/performance.md

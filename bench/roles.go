@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/banyanhq/banyan/activities"
 	"github.com/banyanhq/banyan/channels"
 	"github.com/banyanhq/banyan/channels/all"
 	"github.com/banyanhq/banyan/channels/console"
@@ -39,7 +40,16 @@ func play(ctx context.Context, role string) error {
 		}
 		defer stop()
 	}
-	c, err := client.DialContext(ctx, client.Options{HostPort: os.Getenv(envTemporal), Logger: silent{}})
+	v, err := tune(os.Getenv(envTuning))
+	if err != nil {
+		return err
+	}
+	options := client.Options{HostPort: os.Getenv(envTemporal), Logger: silent{}}
+	note, err := v.apply(&options)
+	if err != nil {
+		return err
+	}
+	c, err := client.DialContext(ctx, options)
 	if err != nil {
 		return fmt.Errorf("connect to Temporal: %w", err)
 	}
@@ -51,11 +61,12 @@ func play(ctx context.Context, role string) error {
 		cancel()
 		return nil
 	})
-	part := playBanyan
-	if role == roleHand {
-		part = playHand
-	}
-	group.Go(func() error { return part(ctx, c) })
+	group.Go(func() error {
+		if role == roleHand {
+			return playHand(ctx, c)
+		}
+		return playBanyan(ctx, c, note)
+	})
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -96,7 +107,9 @@ func warnings() *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-func playBanyan(ctx context.Context, c client.Client) error {
+// playBanyan is a router and a worker. measure may see the activities before they are
+// registered.
+func playBanyan(ctx context.Context, c client.Client, measure func(*activities.Activities)) error {
 	set, channel, err := quiet()
 	if err != nil {
 		return err
@@ -112,7 +125,7 @@ func playBanyan(ctx context.Context, c client.Client) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return router.Run(ctx) })
 	group.Go(func() error {
-		return worker.Run(ctx, worker.Config{Store: s, Client: c, Channels: set, Default: channel, Log: warnings()})
+		return worker.Run(ctx, worker.Config{Store: s, Client: c, Channels: set, Default: channel, Log: warnings(), Measure: measure})
 	})
 	fmt.Println("ready")
 	return group.Wait()
