@@ -130,4 +130,4 @@ func (m *matcher) round(ctx context.Context, of, by string, members, events int)
 }
 
 // routeBatch is how many events the router takes at a time.
-const routeBatch = 200
+const routeBatch = 500

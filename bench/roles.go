@@ -123,7 +123,8 @@ func playBanyan(ctx context.Context, c client.Client, measure func(*activities.A
 		Store: s, Client: c, Log: warnings(), Taker: &turn.Taker{Store: s, Programs: turn.NewCache(), Via: []string{channel}},
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return router.Run(ctx) })
+	group.Go(func() error { return router.Route(ctx) })
+	group.Go(func() error { return router.Deliver(ctx) })
 	group.Go(func() error {
 		return worker.Run(ctx, worker.Config{Store: s, Client: c, Channels: set, Default: channel, Log: warnings(), Measure: measure})
 	})

@@ -26,7 +26,6 @@ func tuningBench() *benchmark {
 		about: "The shipped configuration takes turns with one that differs in one respect, on the same servers, with drive: members and Temporal on PostgreSQL; " +
 			"each runs in a process of its own. A ratio is that of a variant to the shipped process that ran just before it. " +
 			"Some of the variants are not meant to be used: they show what something costs, or what a change of the design would bring. " +
-			"Eager starts are possible here because the router and the worker share one client, as those of `banyan serve` and `banyan worker` do not. " +
 			"Events and transitions are those of some of the journeys. At last journeys that wait are told several events each that do not end their wait, " +
 			"at once and one after the other.",
 		sizes: []size{
@@ -62,7 +61,7 @@ type variant struct {
 
 	regular    bool // turns are regular activities, which the server may hand out with the workflow task
 	dispatched bool // as regular ones, and always through the task queue
-	eagerStart bool // the first workflow task comes with the answer to the start
+	lateStart  bool // the first workflow task comes through the task queue and not with the answer to the start
 	sendsHere  bool // sends on the journeys' task queue, so that they may come with the workflow task
 	noUpserts  bool // search attributes are never written
 	cache      *int
@@ -73,9 +72,8 @@ type variant struct {
 var variants = []*variant{
 	{name: "regular", by: "turns as regular activities", usual: onMessage, short: onMessage, regular: true},
 	{name: "dispatched", by: "turns as regular activities, never eager", usual: onMessage, regular: true, dispatched: true},
-	{name: "eager", by: "eager start", usual: onMessage, short: onMessage, eagerStart: true},
-	{name: "sends", by: "sends on the journeys' task queue, eager", usual: onMessage, short: onMessage, sendsHere: true},
-	{name: "both", by: "eager start and eager sends", usual: onMessage | onFunnel, eagerStart: true, sendsHere: true},
+	{name: "late", by: "no eager start", usual: onMessage | onFunnel, short: onMessage, lateStart: true},
+	{name: "sends", by: "sends on the journeys' task queue, eager", usual: onMessage | onFunnel, short: onMessage, sendsHere: true},
 	{name: "upserts", by: "search attributes never updated", usual: onMessage | onFunnel, noUpserts: true},
 	{name: "uncached", by: "no sticky cache", usual: onFunnel, cache: new(0)},
 	// Far fewer than the journeys that wait: nearly every poke meets one that was dropped.
@@ -184,9 +182,7 @@ func (h *house) tuned(ctx context.Context, of string, v *variant, walk *course, 
 	each := func(n int64) float64 { return float64(n) / float64(len(ids)) }
 	h.run.add(of, eventsEach, v.by, "", each(t.events))
 	h.run.add(of, transitionsEach, v.by, "", each(t.transitions))
-	if v.eagerStart {
-		h.run.add(of, "eager starts that the server granted", v.by, "%", 100*each(t.eager))
-	}
+	h.run.add(of, "eager starts that the server granted", v.by, "%", 100*each(t.eager))
 	return spentBetween(from, to), nil
 }
 
@@ -395,7 +391,7 @@ type tunedClient struct {
 }
 
 func (t *tunedClient) ExecuteWorkflow(ctx context.Context, in *interceptor.ClientExecuteWorkflowInput) (client.WorkflowRun, error) {
-	in.Options.EnableEagerStart = t.v.eagerStart
+	in.Options.EnableEagerStart = in.Options.EnableEagerStart && !t.v.lateStart
 	return t.Next.ExecuteWorkflow(ctx, in)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.temporal.io/sdk/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels"
@@ -122,7 +123,14 @@ func (f *fleet) run(part func(ctx context.Context) error) (stop func()) {
 	return stop
 }
 
-func (f *fleet) runRouter() (stop func()) { return f.run(f.router.Run) }
+func (f *fleet) runRouter() (stop func()) {
+	return f.run(func(ctx context.Context) error {
+		var group errgroup.Group
+		group.Go(func() error { return f.router.Route(ctx) })
+		group.Go(func() error { return f.router.Deliver(ctx) })
+		return group.Wait()
+	})
+}
 
 func (f *fleet) runWorker() (stop func()) {
 	return f.run(func(ctx context.Context) error {

@@ -251,7 +251,8 @@ func (c *courier) after(ctx context.Context, row int64) error {
 
 // StartOptions are how a journey's workflow is started: its id is the identity of the
 // entry, so that a second start does nothing, and the search attributes by which the
-// Temporal web UI finds it are set without costing an event.
+// Temporal web UI finds it are set without costing an event. Where a worker shares the
+// client, the server hands it the first workflow task with the answer.
 func StartOptions(d store.Delivery) client.StartWorkflowOptions {
 	keyword := temporal.NewSearchAttributeKeyKeyword
 	return client.StartWorkflowOptions{
@@ -259,6 +260,7 @@ func StartOptions(d store.Delivery) client.StartWorkflowOptions {
 		TaskQueue:                                campaign.TaskQueueJourneys,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		EnableEagerStart:                         true,
 		StaticSummary:                            d.ID.Campaign + " · " + d.ID.Journey + " · v" + strconv.Itoa(d.Version),
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			keyword(campaign.AttributeCampaign).ValueSet(d.ID.Campaign),

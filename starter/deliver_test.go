@@ -131,7 +131,7 @@ func (p *post) run() (stop func()) {
 		Store: p.store, Client: p.temporal, Log: slog.New(slog.DiscardHandler), Taker: &turn.Taker{Store: p.store, Programs: turn.NewCache()},
 	}
 	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
+	go func() { done <- r.Deliver(ctx) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -59,7 +59,7 @@ func (r *Router) watch() Watch {
 const (
 	// routeBatch is how many events one transaction routes: enough to spread the cost of
 	// the commit, few enough that the locked members do not wait long.
-	routeBatch = 200
+	routeBatch = 500
 	// routerPoll is how often a router looks without having been woken. Notifications
 	// may be lost, and a postponed intent falls due without one.
 	routerPoll = time.Second
@@ -71,20 +71,34 @@ const (
 	tendEvery = 2 * time.Second
 )
 
-// Run routes until ctx is done.
-func (r *Router) Run(ctx context.Context) error {
-	var halves sync.WaitGroup
-	events, pokes := make(chan struct{}, 1), make(chan struct{}, 1)
-	halves.Go(func() {
+// Route decides what events and changed members call for until ctx is done: the first half.
+func (r *Router) Route(ctx context.Context) error {
+	return r.woken(ctx, func(woken <-chan struct{}) { r.loop(ctx, "route", routerPoll, woken, r.route) })
+}
+
+// Deliver brings what was decided to Temporal, and looks after campaigns, until ctx is
+// done: the second half. In a process with a worker that shares the router's client, a
+// journey's first step is taken right there.
+func (r *Router) Deliver(ctx context.Context) error {
+	return r.woken(ctx, func(woken <-chan struct{}) { newCourier(r).run(ctx, woken) }, func(<-chan struct{}) { r.loop(ctx, "tend", tendEvery, nil, r.tend) })
+}
+
+// woken runs parts of a router that are woken when PostgreSQL says that there is work.
+func (r *Router) woken(ctx context.Context, parts ...func(woken <-chan struct{})) error {
+	var all sync.WaitGroup
+	channels := make([]chan struct{}, len(parts))
+	for i, part := range parts {
+		channels[i] = make(chan struct{}, 1)
+		all.Go(func() { part(channels[i]) })
+	}
+	all.Go(func() {
 		for range r.Store.Listen(ctx) {
-			wake(events)
-			wake(pokes)
+			for _, c := range channels {
+				wake(c)
+			}
 		}
 	})
-	halves.Go(func() { r.loop(ctx, "route", routerPoll, events, r.route) })
-	halves.Go(func() { newCourier(r).run(ctx, pokes) })
-	halves.Go(func() { r.loop(ctx, "tend", tendEvery, nil, r.tend) })
-	halves.Wait()
+	all.Wait()
 	return nil
 }
 

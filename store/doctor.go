@@ -150,7 +150,7 @@ func checkIntents(ctx context.Context, q *db.Queries) (Finding, error) {
 	f := Finding{Check: "router"}
 	r, err := q.DoctorIntents(ctx)
 	if r.Stuck > 0 {
-		f.Detail = fmt.Sprintf("%d intents wait for too long, the oldest for %.0f s: is a server running, and does Temporal answer?", r.Stuck, r.OldestSeconds)
+		f.Detail = fmt.Sprintf("%d intents wait for too long, the oldest for %.0f s: are `banyan serve` and a worker running, and does Temporal answer?", r.Stuck, r.OldestSeconds)
 		return f, err
 	}
 	f.OK, f.Detail = true, fmt.Sprintf("%d intents wait, none for long", r.Waiting)

@@ -24,7 +24,7 @@ import (
 
 type serveCommand struct{}
 
-// Run runs the API server and the router until it is told to stop.
+// Run runs the API server and decides what events call for until it is told to stop.
 func (serveCommand) Run(ctx context.Context, e *env) error {
 	s, err := readSettings(e)
 	if err != nil {
@@ -79,11 +79,7 @@ func serveOn(ctx context.Context, s *settings, listener net.Listener) error {
 	if err != nil {
 		return err
 	}
-	router := &starter.Router{
-		Store: parts.store, Client: parts.temporal, Log: s.Log,
-		Taker: &turn.Taker{Store: parts.store, Programs: turn.NewCache(), Via: []string{parts.channel}},
-		Watch: s.Metrics, Follow: parts.traces.Following,
-	}
+	router := s.router(parts)
 	gauges, err := s.Metrics.Gauges(parts.store, parts.temporal, s.Log)
 	if err != nil {
 		return err
@@ -102,31 +98,45 @@ func serveOn(ctx context.Context, s *settings, listener net.Listener) error {
 	group.Go(func() error { return server.Serve(ctx, listener) })
 	group.Go(func() error {
 		if !migrated {
-			if err := s.awaitMigrations(ctx, parts.store); err != nil {
+			if err := s.awaitMigrations(ctx, parts.store, s.prepare); err != nil {
 				return err
 			}
 		}
 		group.Go(func() error { gauges.Run(ctx); return nil })
-		return router.Run(ctx)
+		return router.Route(ctx)
 	})
 	return clean(group.Wait())
+}
+
+func (s *settings) router(p *parts) *starter.Router {
+	return &starter.Router{
+		Store: p.store, Client: p.temporal, Log: s.Log,
+		Taker: &turn.Taker{Store: p.store, Programs: turn.NewCache(), Via: []string{p.channel}},
+		Watch: s.Metrics, Follow: p.traces.Following,
+	}
 }
 
 // prepare makes the database ready for callers. It reports whether it has the tables
 // that this build needs.
 func (s *settings) prepare(ctx context.Context, db *store.Store) (migrated bool, err error) {
-	have, need, err := db.Schema(ctx)
-	if err != nil || have < need {
+	if migrated, err = hasTables(ctx, db); err != nil || !migrated {
 		return false, err
 	}
 	return true, db.SetBootstrapKey(ctx, s.AdminKey)
 }
 
+// hasTables reports whether the database has the tables that this build needs.
+func hasTables(ctx context.Context, db *store.Store) (bool, error) {
+	have, need, err := db.Schema(ctx)
+	return err == nil && have >= need, err
+}
+
 const migrationPoll = time.Second
 
-// awaitMigrations waits until somebody has migrated the database. Meanwhile /readyz says
-// what is missing, which a program that ends again and again could not.
-func (s *settings) awaitMigrations(ctx context.Context, db *store.Store) error {
+// awaitMigrations waits until somebody has migrated the database and it is ready.
+// Meanwhile /readyz says what is missing, which a program that ends again and again
+// could not.
+func (s *settings) awaitMigrations(ctx context.Context, db *store.Store, ready func(context.Context, *store.Store) (bool, error)) error {
 	s.Log.WarnContext(ctx, "the database lacks migrations; run banyan migrate")
 	tick := time.NewTicker(migrationPoll)
 	defer tick.Stop()
@@ -137,7 +147,7 @@ func (s *settings) awaitMigrations(ctx context.Context, db *store.Store) error {
 		case <-tick.C:
 		}
 		// PostgreSQL may go away meanwhile, and come back.
-		if migrated, err := s.prepare(ctx, db); migrated {
+		if migrated, err := ready(ctx, db); migrated {
 			s.Log.InfoContext(ctx, "the database has been migrated")
 			return err
 		}
@@ -159,8 +169,8 @@ func (s *settings) serveMetrics(ctx context.Context, group *errgroup.Group) erro
 
 type workerCommand struct{}
 
-// Run runs a worker until it is told to stop. With BANYAN_LISTEN it answers probes
-// there.
+// Run runs a worker until it is told to stop: it brings journeys to Temporal, takes their
+// turns and sends their messages. With BANYAN_LISTEN it answers probes there.
 func (workerCommand) Run(ctx context.Context, e *env) error {
 	s, err := readSettings(e)
 	if err != nil {
@@ -195,6 +205,15 @@ func work(ctx context.Context, s *settings) error {
 				parts.traces.Activities(a)
 			},
 		})
+	})
+	group.Go(func() error {
+		// A worker may come up before PostgreSQL does.
+		if ready, err := hasTables(ctx, parts.store); err != nil || !ready {
+			if err := s.awaitMigrations(ctx, parts.store, hasTables); err != nil {
+				return err
+			}
+		}
+		return s.router(parts).Deliver(ctx)
 	})
 	return clean(group.Wait())
 }
