@@ -71,7 +71,7 @@ func busy(t *testing.T, s *store.Store) (free func()) {
 	var answers []<-chan told
 	for i := range store.QuickWorkers {
 		answers = append(answers, tell(t.Context(), s, event(fmt.Sprintf("busy-%d", i), "busy")))
-		until(t, "the worker waits", func() bool { return waiting(t, s, "%with held%") == i+1 })
+		until(t, "the worker waits", func() bool { return waiting(t, s, "%insert into members%") == i+1 })
 	}
 	return func() {
 		if err := tx.Rollback(t.Context()); err != nil {
@@ -262,7 +262,7 @@ func TestAGroupWhoseConnectionBreaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	free()
-	until(t, "the group waits", func() bool { return waiting(t, s, "%with held%") == 1 })
+	until(t, "the group waits", func() bool { return waiting(t, s, "%insert into members%") == 1 })
 	count(t, s, `select count(pg_terminate_backend(pid)) from pg_stat_activity
 		where datname = current_database() and wait_event_type = 'Lock'`)
 	for i, answer := range answers {

@@ -99,7 +99,7 @@ create table journeys (
     journey      text not null,
     member       text not null references members,
     entry        int not null check (entry > 0),
-    workflow_id  text not null unique,
+    workflow_id  text not null,                    -- of her own; not started where a slice turns her
     holdout      boolean not null default false,
     state        jsonb not null,                   -- the core's own
     turn         int not null default 0,           -- last turn taken
@@ -121,11 +121,11 @@ create table journeys (
     entered_at   timestamptz not null,             -- campaign time
     ended_at     timestamptz,                      -- campaign time
     created_at   timestamptz not null default now(),
-    unique (campaign, journey, member, entry),
+    unique (member, campaign, journey, entry),
     unique (campaign, journey, start_event),
     foreign key (campaign, version) references campaign_versions
 ) with (fillfactor = 70);
-create index journeys_member on journeys (member);
+create unique index journeys_workflow on journeys (workflow_id) where slice is null;
 create index journeys_due on journeys (slice, due_at) where due_at is not null;
 create index journeys_slice on journeys (slice) where slice is not null and status = 'active';
 create index journeys_active on journeys (campaign, journey, step) where status = 'active';
