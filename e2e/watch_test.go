@@ -99,7 +99,7 @@ func TestWhatOperatorsSee(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.tell(paid("card-m-4712", "m-4712", "card", "199.00", time.Now()), paid("card-m-4713", "m-4713", "card", "199.00", time.Now()))
-	s.until("the router has complained", func() bool { return strings.Contains(read(t, s.serve.log), "its workflow is gone") })
+	s.until("the router has complained", func() bool { return strings.Contains(read(t, s.worker.log), "its workflow is gone") })
 
 	// A campaign that this build cannot load, as after a newer one.
 	broken := strings.ReplaceAll(watched, "campaign: watched", "campaign: broken")
