@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,16 +14,13 @@ import (
 	"time"
 
 	temporal "go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/log"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/banyanhq/banyan/channels/all"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/definitions"
 	"github.com/banyanhq/banyan/demo"
 	"github.com/banyanhq/banyan/demo/recount"
 	"github.com/banyanhq/banyan/devstack"
-	"github.com/banyanhq/banyan/starter"
 	"github.com/banyanhq/banyan/store"
 )
 
@@ -75,7 +71,10 @@ func (d *demonstration) run(ctx context.Context) error {
 	defer func() { _ = logFile.Close() }()
 
 	d.key = newKey()
-	s := d.settings(messages, slog.New(slog.NewTextHandler(logFile, &slog.HandlerOptions{Level: slog.LevelInfo})))
+	s, err := d.settings(messages, logFile)
+	if err != nil {
+		return err
+	}
 	if _, err := store.Migrate(ctx, s.DatabaseURL); err != nil {
 		return err
 	}
@@ -100,12 +99,13 @@ func (d *demonstration) run(ctx context.Context) error {
 }
 
 // settings are those of a server that knows nothing but this demo.
-func (d *demonstration) settings(messages io.Writer, logger *slog.Logger) *settings {
-	return &settings{
-		DatabaseURL: d.stack.DatabaseURL, AdminKey: d.key, DemoClock: true, Rate: starter.DefaultRate, Log: logger,
-		Channels: all.Config{Default: console.Name, Console: console.Config{Out: messages}},
-		Temporal: temporal.Options{HostPort: d.stack.TemporalAddress, Logger: log.NewStructuredLogger(logger.With("part", "temporal"))},
+func (d *demonstration) settings(messages, logFile io.Writer) (*settings, error) {
+	set := map[string]string{
+		"BANYAN_DATABASE_URL": d.stack.DatabaseURL, "BANYAN_ADMIN_KEY": d.key, "BANYAN_DEMO_CLOCK": "allow", "BANYAN_CHANNEL": console.Name,
 	}
+	s, err := readSettings(&env{Stdout: messages, Stderr: logFile, Getenv: func(name string) string { return set[name] }})
+	s.Temporal = temporal.Options{HostPort: d.stack.TemporalAddress, Logger: s.Temporal.Logger, MetricsHandler: s.Temporal.MetricsHandler}
+	return &s, err
 }
 
 func (d *demonstration) messagesFile() string { return filepath.Join(d.dir, "messages.log") }

@@ -68,6 +68,20 @@ func TestNobodySitsAtDevNull(t *testing.T) {
 	}
 }
 
+// The demo as people run it: servers of its own, the model campaign, the report, and an
+// independent count that agrees.
+func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("ten days in two and a half minutes")
+	}
+	t.Parallel()
+	c := &terminal{t: t}
+	out := c.must("demo", "--exit")
+	if !regexp.MustCompile(`all \d+ numbers agree`).MatchString(out) || !strings.Contains(out, "banyan explain") {
+		t.Errorf("it said:\n%s", out)
+	}
+}
+
 // What the demo says at its end: the report, whether it was counted the same, where to
 // look, and one member's story.
 func TestDemoTells(t *testing.T) {
