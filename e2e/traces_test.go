@@ -16,6 +16,7 @@ import (
 	otlp "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels/webhook/webhooktest"
 )
 
@@ -142,6 +143,7 @@ func TestTraces(t *testing.T) {
 		{"PUT /v1/members/{member}", "sql"},
 		{event, start, "RunWorkflow:Journey", "RunActivity:Advance", "sql"},
 		{event, start, "RunWorkflow:Journey", "RunActivity:Send", "send webhook"},
+		{event, "SignalWorkflow:" + campaign.SignalPoke},
 	} {
 		if !eventually(s.ctx, func() bool { return c.has(chain...) }) {
 			t.Fatalf("no trace holds %v\n%s", chain, c.names())

@@ -30,8 +30,8 @@ type Router struct {
 	Log    *slog.Logger
 	// Watch is told what the router does; nil: nobody watches.
 	Watch Watch
-	// Follow puts a delivery into the trace of the event that started its journey; nil:
-	// nothing is traced.
+	// Follow puts a delivery into the trace of the event that caused it; nil: nothing is
+	// traced.
 	Follow func(ctx context.Context, event string) context.Context
 }
 

@@ -23,7 +23,7 @@ type Delivery struct {
 	// Unsettled is set where some message of the journey is not settled yet.
 	Unsettled bool
 	Slice     int    // kind slice
-	Event     string // that started the journey, if one did
+	Event     string // that caused it: that the journey listened to, or was started by
 }
 
 // Undelivered is a delivery that stays, to be tried after Wait.
@@ -158,6 +158,9 @@ func deliveriesOf(ctx context.Context, q *db.Queries, rows []db.IntentsToDeliver
 		if i, ok := place[of]; ok {
 			deliveries[i].Intents = append(deliveries[i].Intents, r.ID)
 			continue
+		}
+		if r.Event != nil {
+			d.Event = *r.Event
 		}
 		place[of] = len(deliveries)
 		d.Kind, d.Intents = kind, []int64{r.ID}

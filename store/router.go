@@ -116,21 +116,27 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	return nil
 }
 
-// listeningSQL finds the journeys that listen to one of these events.
-const listeningSQL = `
-select distinct j.id, j.status = 'done', j.campaign, j.wait_until, j.slice
-  from unnest($1::text[], $2::text[]) as i (member, type)
+const (
+	// The journeys that listen to one of these events, each with the first such event.
+	listeningSQL = `
+select distinct on (j.id) j.id, j.status = 'done', j.campaign, j.wait_until, j.slice, i.event
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as i (member, type, event, place)
   join journeys j on j.member = i.member and i.type = any(j.listens)
- order by j.id`
+ order by j.id, i.place`
+
+	pokeSQL = `
+insert into intents (kind, campaign, journey, event)
+select 'poke', campaign, journey, event from unnest($1::text[], $2::bigint[], $3::text[]) as i (campaign, journey, event)`
+)
 
 // Poke wakes every journey that listens to one of the batch's events: one with a
 // workflow of its own is left a poke, one of a slice is due, and its slice is woken.
 // A journey that is over still listens until its horizon, for what comes too late.
 func (t *RouteTx) Poke(ctx context.Context, running []RunningCampaign) error {
-	var members, types []string
+	var members, types, events []string
 	for i := range t.Intents {
 		if e := t.Intents[i].Event; e != nil {
-			members, types = append(members, e.Member), append(types, e.Type)
+			members, types, events = append(members, e.Member), append(types, e.Type), append(events, e.ID)
 		}
 	}
 	if len(members) == 0 {
@@ -140,26 +146,30 @@ func (t *RouteTx) Poke(ctx context.Context, running []RunningCampaign) error {
 	for _, c := range running {
 		now[c.Name] = c.Now
 	}
-	found, err := t.tx.Query(ctx, listeningSQL, members, types)
+	found, err := t.tx.Query(ctx, listeningSQL, members, types, events)
 	if err != nil {
 		return err
 	}
 	var (
-		pokes, due []int64
-		woken      []int32
+		poked struct {
+			campaign, event []string
+			journey         []int64
+		}
+		due   []int64
+		woken []int32
 
-		row     int64
-		done    bool
-		name    string
-		horizon *time.Time
-		slice   *int32
+		row         int64
+		done        bool
+		name, event string
+		horizon     *time.Time
+		slice       *int32
 	)
-	if _, err := pgx.ForEachRow(found, []any{&row, &done, &name, &horizon, &slice}, func() error {
+	if _, err := pgx.ForEachRow(found, []any{&row, &done, &name, &horizon, &slice, &event}, func() error {
 		at, runs := now[name]
 		switch {
 		case done && horizon != nil && runs && at.After(*horizon):
 		case slice == nil:
-			pokes = append(pokes, row)
+			poked.campaign, poked.journey, poked.event = append(poked.campaign, name), append(poked.journey, row), append(poked.event, event)
 		default:
 			if due = append(due, row); !slices.Contains(woken, *slice) {
 				woken = append(woken, *slice)
@@ -169,8 +179,8 @@ func (t *RouteTx) Poke(ctx context.Context, running []RunningCampaign) error {
 	}); err != nil {
 		return err
 	}
-	if len(pokes) > 0 {
-		if err := t.q.AddIntents(ctx, string(IntentPoke), pokes); err != nil {
+	if len(poked.journey) > 0 {
+		if _, err := t.tx.Exec(ctx, pokeSQL, poked.campaign, poked.journey, poked.event); err != nil {
 			return err
 		}
 	}

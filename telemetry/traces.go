@@ -100,7 +100,7 @@ func (t *Traces) Accepted(ctx context.Context, e *campaign.Event) {
 	span.End()
 }
 
-// Following goes on with the trace of the event that a journey was started by.
+// Following goes on with the trace of an event.
 func (t *Traces) Following(ctx context.Context, event string) context.Context {
 	if t == nil || event == "" {
 		return ctx

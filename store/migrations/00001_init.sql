@@ -78,7 +78,7 @@ create table intents (
     kind        text not null check (kind in ('event', 'member', 'start', 'poke', 'recheck', 'slice')),
     campaign    text not null default '',          -- kind start, poke, recheck: nobody waits for another campaign's
     member      text,
-    event       text,                              -- kind event
+    event       text,                              -- kind event; of a poke, the event that caused it
     journey     bigint,                            -- kind start, poke, recheck
     slice       int,                               -- kind slice: somebody of it is due
     created_at  timestamptz not null default now(),

@@ -23,9 +23,9 @@ with recursive heads as (
     select kind, campaign, greatest(1, sqlc.arg(most)::int / count(*) over ()) as share
       from heads where due_at <= statement_timestamp() order by due_at limit sqlc.arg(most)
 )
-select d.id, d.kind, d.journey, d.slice
+select d.id, d.kind, d.journey, d.slice, d.event
   from lanes l cross join lateral (
-       select i.id, i.kind, i.journey, i.slice, i.due_at, i.campaign from intents i
+       select i.id, i.kind, i.journey, i.slice, i.event, i.due_at, i.campaign from intents i
         where i.kind in ('start', 'poke', 'recheck', 'slice') and i.kind = l.kind and i.campaign = l.campaign and i.due_at <= statement_timestamp()
         order by i.due_at, i.id limit l.share for update skip locked) d
  order by row_number() over (partition by d.kind, d.campaign order by d.due_at, d.id), d.due_at, d.id;
