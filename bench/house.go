@@ -153,8 +153,9 @@ func (h *house) tell(ctx context.Context, events []campaign.Event) error {
 	return nil
 }
 
-// patience is how long a benchmark waits without any change before it gives up.
-const patience = 3 * time.Minute
+// patience is how long a benchmark waits without any change before it gives up: longer
+// than the longest lock.
+const patience = 12 * time.Minute
 
 // until waits for a question to be answered with this number. It asks every so often,
 // and less often where asking takes long, so that it costs next to nothing; the time is

@@ -130,12 +130,16 @@ func (h *house) lapse(ctx context.Context, of, by, drive string, c *child, n int
 		return err
 	}
 	sent := time.Now()
+	if of == "" {
+		watch()
+		return h.store.End(ctx, name, false) // warm enough
+	}
 	if err := until(ctx, 500*time.Millisecond, h.pool, int64(n), `select count(*) from journeys where campaign = $1 and outcome = 'lapsed'`, name); err != nil {
 		return err
 	}
 	to := h.cost(c)
 	memory := watch()
-	if err := h.retire(ctx, name); err != nil || of == "" {
+	if err := h.retire(ctx, name); err != nil {
 		return err
 	}
 	r := h.run

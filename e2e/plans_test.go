@@ -55,16 +55,24 @@ func TestPlansMadeOnEmptyTablesStayRight(t *testing.T) {
 		crowd = 20_000
 		few   = 12
 	)
-	for _, drive := range drives {
-		t.Run(string(drive), func(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		drive    campaign.Drive
+		analysed bool // while nothing waited to be sent, as between two campaigns
+	}{{"members", campaign.DriveMembers, false}, {"slices", campaign.DriveSlices, false}, {"slices, analysed", campaign.DriveSlices, true}} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			k := newKeeperOf(t, growing, drive)
+			k := newKeeperOf(t, growing, c.drive)
 			view, err := k.store.Campaign(k.ctx, "growing")
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i := range few {
 				k.course(view.Clock, "early-"+strconv.Itoa(i))
+			}
+			if c.analysed {
+				k.exec(`analyze`)
+				k.course(view.Clock, "analysed")
 			}
 			k.crowd(crowd)
 			before := k.rowsRead()
@@ -79,7 +87,7 @@ func TestPlansMadeOnEmptyTablesStayRight(t *testing.T) {
 			for table, n := range k.rowsRead() {
 				read := n - before[table]
 				t.Logf("%s: %d rows read", table, read)
-				if read > crowd/2 {
+				if read > crowd/3 {
 					t.Errorf("for %d members among %d, %d rows of %s were read", few, crowd, read, table)
 				}
 			}
@@ -120,7 +128,7 @@ func (k *keeper) sendAll(member string) {
 		k.t.Fatal(err)
 	}
 	for _, slice := range slices {
-		if _, err := k.store.OutgoingInSlice(k.ctx, slice, "webhook", 100); err != nil {
+		if _, err := k.store.OutgoingInSlice(k.ctx, slice, "webhook", 10); err != nil {
 			k.t.Fatal(err)
 		}
 		if _, err := k.store.NextInSlice(k.ctx, slice); err != nil {
@@ -144,7 +152,7 @@ func (k *keeper) sendAll(member string) {
 }
 
 // crowd makes many members like the first one: half are under way and wait, with a
-// message on its way, half are through. Nothing is analysed.
+// message to be sent, half are through. Nothing is analysed.
 func (k *keeper) crowd(n int) {
 	k.t.Helper()
 	k.pool.Reset() // from now on the test's own questions are planned anew
@@ -166,7 +174,7 @@ func (k *keeper) crowd(n int) {
 			join journeys c on c.member = 'crowd-' || i and c.journey = 'way'`,
 		`insert into messages (key, campaign, version, journey, member, step, name, kind, bodies, state, slice, via, due_at, at)
 			select m.key || '-' || i, m.campaign, m.version, c.id, c.member, m.step, m.name, m.kind, m.bodies, case when i % 2 = 0 then 'claimed' else 'sent' end,
-			m.slice, m.via, case when m.slice is not null and i % 2 = 0 then now() + interval '1 day' end, m.at
+			m.slice, m.via, case when m.slice is not null and i % 2 = 0 then now() end, m.at
 			from messages m, generate_series(1, $1) i join journeys c on c.member = 'crowd-' || i and c.journey = 'way' where m.member = 'early-0' and m.journey <> c.id
 			and exists (select from effects e where e.key = m.key || '-' || i)`,
 		`insert into offers (id, key, campaign, version, offer, journey, member, step, state, price, list_price, currency, opened_at, expires_at)

@@ -10,22 +10,29 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 )
 
-const outgoingSQL = `
+const (
+	outgoingSQL = `
 select m.key, m.campaign, j.journey, m.journey, m.version, m.member, m.step, m.name, m.kind, m.bodies, m.state, m.attempts,
        coalesce(extract(epoch from clock_timestamp() - m.first_try), 0)::double precision, m.via, m.at, m.deadline,
        c.state, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp(), coalesce(v.timezone, '')
-  from messages m join journeys j on j.id = m.journey join campaigns c on c.name = m.campaign
+  from `
+	outgoingJoinsSQL = ` m join journeys j on j.id = m.journey join campaigns c on c.name = m.campaign
   join campaign_versions v on v.campaign = m.campaign and v.version = m.version`
 
-const (
-	outgoingByKeySQL   = outgoingSQL + ` where m.key = any($1::text[])`
-	outgoingInSliceSQL = outgoingSQL + ` where m.slice = $1 and m.via = $2 and m.due_at <= statement_timestamp() and ` + firstOfJourneySQL + `
- order by m.due_at, m.number limit $3`
+	outgoingByKeySQL = outgoingSQL + `messages` + outgoingJoinsSQL + ` where m.key = any($1::text[])`
+
+	// Who is first in the queue is found before anything else is looked up.
+	outgoingInSliceSQL = outgoingSQL + `(
+       select m.* from messages m
+        where m.slice = $1 and m.via = $2 and m.due_at <= statement_timestamp() and ` + firstOfJourneySQL + `
+        order by m.due_at, m.number limit $3)` + outgoingJoinsSQL + ` order by m.due_at, m.number`
 
 	// The messages of a journey go out one after the other, whatever their channels. One
-	// that was settled as unknown holds up no other.
-	firstOfJourneySQL = `not exists (
-       select from messages e where e.journey = m.journey and e.due_at is not null and e.number < m.number)`
+	// that was settled as unknown holds up no other. Asked as "not exists" it might be
+	// answered by joining all that wait with each other.
+	firstOfJourneySQL = `m.number = (
+       select e.number from messages e
+        where e.journey = m.journey and e.state in ('claimed', 'unknown') and e.due_at is not null order by e.number limit 1)`
 
 	// It jumps from channel to channel and reads of each no further than the first.
 	nextInSliceSQL = waitingChannelsSQL + `

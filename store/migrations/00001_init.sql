@@ -193,8 +193,7 @@ create table messages (
     sent_at      timestamptz                       -- real
 );
 create index messages_member on messages (member, at);
-create index messages_slice on messages (slice, via, due_at) where due_at is not null;
-create index messages_turn on messages (journey, number) where due_at is not null;
+create index messages_slice on messages (slice, via, due_at, number) where slice is not null and due_at is not null;
 create index messages_open on messages (journey) where state in ('claimed', 'unknown');
 create index messages_campaign on messages (campaign, state);
 
