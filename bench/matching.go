@@ -86,8 +86,12 @@ func (m *matcher) wait(ctx context.Context, n int) error {
 	return err
 }
 
-// round stores events for members all over and routes them.
+// round stores events for members all over, one for each at most, and routes them: the
+// pokes of a journey that hears several would be one.
 func (m *matcher) round(ctx context.Context, of, by string, members, events int) error {
+	if members > 0 {
+		events = min(events, members)
+	}
 	told := make([]campaign.Event, events)
 	for i := range told {
 		m.told++
