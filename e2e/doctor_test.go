@@ -67,6 +67,14 @@ func ill(findings map[string]store.Finding) (checks []string) {
 	return checks
 }
 
+// healthy asks the doctor, who must find nothing.
+func (f *fleet) healthy() {
+	f.t.Helper()
+	if wrong := ill(f.doctor(nil)); wrong != nil {
+		f.t.Errorf("%v", wrong)
+	}
+}
+
 // patient waits until the doctor finds a thing: the list of workflows that run is a
 // moment behind.
 func (f *fleet) patient(check string, want int) store.Finding {
@@ -167,9 +175,7 @@ func TestDoctorStartsATerminatedWorkflowAgain(t *testing.T) {
 	if n := f.count(`select count(*) from grants`); n != 2 {
 		t.Errorf("%d grants, want 2", n)
 	}
-	if wrong := ill(f.doctor(nil)); wrong != nil {
-		t.Errorf("%v", wrong)
-	}
+	f.healthy()
 }
 
 // A workflow may be terminated while its message is on its way, even when the journey
@@ -361,9 +367,7 @@ func TestDoctorListsWhatAPersonMustAskAbout(t *testing.T) {
 	if got := f.text(`select string_agg(state, ' ' order by member) from messages`); got != "sent failed" {
 		t.Errorf("they are %s", got)
 	}
-	if wrong := ill(f.doctor(nil)); wrong != nil {
-		t.Errorf("%v", wrong)
-	}
+	f.healthy()
 }
 
 // A slice is looked after like a journey's own workflow.
@@ -413,7 +417,5 @@ func TestDoctorOnSlices(t *testing.T) {
 		return f.count(`select count(*) from journeys where outcome = 'converted' and member = 'm-2'`) == 1
 	})
 	f.converts("m-3")
-	if wrong := ill(f.doctor(nil)); wrong != nil {
-		t.Errorf("%v", wrong)
-	}
+	f.healthy()
 }

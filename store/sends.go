@@ -126,8 +126,9 @@ func (s *Store) NextInSlice(ctx context.Context, id int) (map[string]time.Durati
 	return out, translate(err, "look at a slice's messages")
 }
 
-// unsettledSQL holds for messages that are claimed or unknown. There is an index of
-// those: written so, some keys might be looked for among the whole backlog.
+// unsettledSQL holds for messages that are claimed or unknown. It does not name these
+// states, because an index is made of them: some keys would be looked for among the
+// whole backlog.
 const unsettledSQL = `m.state not in ('sent', 'refused', 'failed', 'dropped')`
 
 const tryMessagesSQL = `

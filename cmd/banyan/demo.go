@@ -78,7 +78,7 @@ func (d *demonstration) run(ctx context.Context) error {
 	if _, err := store.Migrate(ctx, s.DatabaseURL); err != nil {
 		return err
 	}
-	listener, err := listen(ctx, "127.0.0.1:0", "")
+	listener, err := listen(ctx, "the demo", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}

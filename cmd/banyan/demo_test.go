@@ -77,7 +77,8 @@ func TestDemo(t *testing.T) {
 	t.Parallel()
 	c := &terminal{t: t}
 	out := c.must("demo", "--exit")
-	if !regexp.MustCompile(`all \d+ numbers agree`).MatchString(out) || !strings.Contains(out, "banyan explain") {
+	if !regexp.MustCompile(`all \d+ numbers agree`).MatchString(out) || !strings.Contains(out, "banyan explain") ||
+		!regexp.MustCompile(`API +http://127\.0\.0\.1:\d+/docs`).MatchString(out) { // nobody else's machine
 		t.Errorf("it said:\n%s", out)
 	}
 }

@@ -137,19 +137,26 @@ const migrationPoll = time.Second
 // Meanwhile /readyz says what is missing, which a program that ends again and again
 // could not.
 func (s *settings) awaitMigrations(ctx context.Context, db *store.Store, ready func(context.Context, *store.Store) (bool, error)) error {
-	s.Log.WarnContext(ctx, "the database lacks migrations; run banyan migrate")
 	tick := time.NewTicker(migrationPoll)
 	defer tick.Stop()
-	for {
+	for told := false; ; told = true {
+		// PostgreSQL may go away meanwhile, and come back.
+		migrated, err := ready(ctx, db)
+		switch {
+		case migrated && told:
+			s.Log.InfoContext(ctx, "the database has been migrated")
+			return err
+		case migrated:
+			return err
+		case !told && err != nil:
+			s.Log.WarnContext(ctx, "whether the database has been migrated cannot be found out; trying again", "code", campaign.CodeOf(err), "error", err)
+		case !told:
+			s.Log.WarnContext(ctx, "the database lacks migrations; run banyan migrate")
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-		}
-		// PostgreSQL may go away meanwhile, and come back.
-		if migrated, err := ready(ctx, db); migrated {
-			s.Log.InfoContext(ctx, "the database has been migrated")
-			return err
 		}
 	}
 }
@@ -208,10 +215,8 @@ func work(ctx context.Context, s *settings) error {
 	})
 	group.Go(func() error {
 		// A worker may come up before PostgreSQL does.
-		if ready, err := hasTables(ctx, parts.store); err != nil || !ready {
-			if err := s.awaitMigrations(ctx, parts.store, hasTables); err != nil {
-				return err
-			}
+		if err := s.awaitMigrations(ctx, parts.store, hasTables); err != nil {
+			return err
 		}
 		return s.router(parts).Deliver(ctx)
 	})

@@ -36,30 +36,6 @@ func (q *Queries) GetSlice(ctx context.Context, id int32) (GetSliceRow, error) {
 	return i, err
 }
 
-const slicesOf = `-- name: SlicesOf :many
-select id from slices where campaign = $1
-`
-
-func (q *Queries) SlicesOf(ctx context.Context, campaign string) ([]int32, error) {
-	rows, err := q.db.Query(ctx, slicesOf, campaign)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []int32{}
-	for rows.Next() {
-		var id int32
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const stepsInSlice = `-- name: StepsInSlice :many
 select step_name, count(*)::bigint as members from journeys
  where slice = $1 and status = 'active' group by step_name order by members desc, step_name limit 20

@@ -4,6 +4,3 @@ select s.*, c.state from slices s join campaigns c on c.name = s.campaign where 
 -- name: StepsInSlice :many
 select step_name, count(*)::bigint as members from journeys
  where slice = $1 and status = 'active' group by step_name order by members desc, step_name limit 20;
-
--- name: SlicesOf :many
-select id from slices where campaign = $1;
