@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -35,8 +36,8 @@ func (o textOperand) value(w *audienceWriter) string {
 // bare is an attribute that is the empty text where it is no text, and nothing else.
 func (o textOperand) bare() bool { return o.attribute != "" && o.column == "" }
 
-// among asks whether the text is one of several, none of them empty. Few members come as
-// far as the look at the type.
+// among asks whether the text is one of several, none of them empty. Containing one says
+// its type as well; of several, few members come as far as the look at the type.
 func (o textOperand) among(w *audienceWriter, texts []string, want bool) condition {
 	if !o.bare() {
 		value := o.column
@@ -44,6 +45,11 @@ func (o textOperand) among(w *audienceWriter, texts []string, want bool) conditi
 			value = "(" + o.value(w) + ")"
 		}
 		return truth(value+" = any("+w.arg(texts, "text[]")+")", want)
+	}
+	if len(texts) == 1 {
+		if object, err := json.Marshal(map[string]string{o.attribute: texts[0]}); err == nil {
+			return truth("m.attributes @> "+w.arg(string(object), "jsonb"), want)
+		}
 	}
 	name := w.arg(o.attribute, "text")
 	return truth("(m.attributes ->> "+name+" = any("+w.arg(texts, "text[]")+") and jsonb_typeof(m.attributes -> "+name+") = 'string')", want)
@@ -145,83 +151,36 @@ func (o numberAttribute) compare(w *audienceWriter, c comparison, constant any) 
 	if o.whole && isFloat {
 		value += "::float8"
 	}
-	// Reading the number as Go would is dear. It decides only where it can matter: close to
-	// the constant, where a float may have been rounded to it, and for an int that is
-	// written with a fraction or is too large. Elsewhere the number itself decides.
+	// Reading whatever number as Go would is dear. One of fifteen characters, as most are, is
+	// a float and, without a point, an int by any reading.
 	near := value + " " + string(c) + " " + arg
-	attribute := w.json(o.name)
-	number := attribute + "::numeric"
 	zero := c.holds(sign(-bound))
-	var decided string
+	text := "(m.attributes ->> " + w.arg(o.name, "text") + ")"
+	plain := "char_length(" + text + ") <= 15"
 	if o.whole {
-		decided = "case scale(" + number + ") when 0 then " + number + " <@ " + w.arg(wholeNumbers(c, bound, zero), "nummultirange") + " else " + near + " end"
-	} else {
-		yes, no := clearNumbers(c, bound)
-		decided = "case when " + number + " <@ " + w.arg(yes, "nummultirange") + " then true" +
-			" when " + number + " <@ " + w.arg(no, "nummultirange") + " then false else " + near + " end"
+		plain += " and strpos(" + text + ", '.') = 0"
 	}
-	// What lies between two numbers in the order of JSON is a number. Looking first whether
-	// it lies where the answer can differ from that for zero turns most members away, and
-	// costs less than to look at its type.
-	least, most := strconv.FormatInt(math.MinInt64, 10), strconv.FormatInt(math.MaxInt64, 10)
-	if !o.whole {
-		least, most = "-"+largestDouble, largestDouble
-	}
+	decided := "case when " + plain + " then " + text + "::float8 " + string(c) + " " + w.arg(bound, "float8") + " else " + near + " end"
+	return exactly("case when m.attributes @@ " + w.arg(o.otherThanZero(c, bound, zero), "jsonpath") + " then " + decided +
+		" else " + strconv.FormatBool(zero) + " end")
+}
+
+// otherThanZero is a path that holds for every member for whom the answer may differ from
+// that for zero, which is what an attribute that is no number reads as. It turns away most
+// of the others, and whatever is no number, in one look at the attributes.
+func (o numberAttribute) otherThanZero(c comparison, bound float64, zero bool) string {
+	value := "$." + strconv.QuoteToASCII(o.name)
+	var parts []string
 	if c.holds(-1) == zero {
-		least = decimal(further(bound, -1))
+		parts = append(parts, value+" >= "+decimal(further(bound, -1)))
 	}
 	if c.holds(1) == zero {
-		most = decimal(further(bound, 1))
+		parts = append(parts, value+" <= "+decimal(further(bound, 1)))
 	}
-	return exactly("case when " + attribute + " >= " + w.arg(least, "jsonb") + " and " + attribute + " <= " + w.arg(most, "jsonb") +
-		" then " + decided + " else " + strconv.FormatBool(zero) + " end")
-}
-
-// wholeNumbers are the numbers without a fraction that compare to a bound in this way.
-// One that no int holds reads as zero.
-func wholeNumbers(c comparison, bound float64, zero bool) string {
-	at, least, most := decimal(bound), strconv.FormatInt(math.MinInt64, 10), strconv.FormatInt(math.MaxInt64, 10)
-	var ranges []string
-	if c == "<" || c == "<>" {
-		ranges = append(ranges, "["+least+","+at+")")
+	if len(parts) == 0 {
+		parts = append(parts, value+" != 0")
 	}
-	if c == ">" || c == "<>" {
-		ranges = append(ranges, "("+at+","+most+"]")
-	}
-	switch c {
-	case "<=":
-		ranges = append(ranges, "["+least+","+at+"]")
-	case ">=":
-		ranges = append(ranges, "["+at+","+most+"]")
-	case "=":
-		ranges = append(ranges, "["+at+","+at+"]")
-	}
-	if zero {
-		ranges = append(ranges, "(,"+least+")", "("+most+",)")
-	}
-	return "{" + strings.Join(ranges, ",") + "}"
-}
-
-// clearNumbers are the numbers that compare to a bound in this way, and those that do not,
-// however they are rounded. Those close to it and those that no float holds are neither.
-func clearNumbers(c comparison, bound float64) (yes, no string) {
-	for _, side := range []struct {
-		sign int
-		text string
-	}{
-		{1, "[" + decimal(further(bound, 1)) + "," + largestDouble + "]"},
-		{-1, "[-" + largestDouble + "," + decimal(further(bound, -1)) + "]"},
-	} {
-		list := &no
-		if c.holds(side.sign) {
-			list = &yes
-		}
-		if *list != "" {
-			*list += ","
-		}
-		*list += side.text
-	}
-	return "{" + yes + "}", "{" + no + "}"
+	return "strict " + strings.Join(parts, " && ")
 }
 
 // further is the float after the next one in a direction. What lies beyond it, written
