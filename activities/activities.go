@@ -48,6 +48,10 @@ type Activities struct {
 	Log      *slog.Logger
 	// GiveUp is how long a message is tried before it counts as failed.
 	GiveUp time.Duration
+	// QueueSends leaves every send to its channel's task queue.
+	QueueSends bool
+
+	near near
 }
 
 // DefaultGiveUp is how long a message is tried: a day, which is longer than any outage
@@ -60,6 +64,9 @@ func (a *Activities) Advance(ctx context.Context, journey int64, turn int) (camp
 	result, err := a.Turns.Advance(ctx, journey, turn)
 	if err != nil {
 		return result, a.failed(ctx, campaign.ActivityAdvance, err, slog.Int64("journey", journey), slog.Int("turn", turn))
+	}
+	for i := range result.Sends {
+		result.Sends[i].Near = a.atHand(result.Sends[i].Channel)
 	}
 	return result, nil
 }

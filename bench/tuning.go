@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"go.temporal.io/api/enums/v1"
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
@@ -62,7 +61,7 @@ type variant struct {
 	regular    bool // turns are regular activities, which the server may hand out with the workflow task
 	dispatched bool // as regular ones, and always through the task queue
 	lateStart  bool // the first workflow task comes through the task queue and not with the answer to the start
-	sendsHere  bool // sends on the journeys' task queue, so that they may come with the workflow task
+	queueSends bool // every send through its channel's task queue
 	noUpserts  bool // search attributes are never written
 	cache      *int
 	workers    func(*worker.Options)
@@ -73,7 +72,7 @@ var variants = []*variant{
 	{name: "regular", by: "turns as regular activities", usual: onMessage, short: onMessage, regular: true},
 	{name: "dispatched", by: "turns as regular activities, never eager", usual: onMessage, regular: true, dispatched: true},
 	{name: "late", by: "no eager start", usual: onMessage | onFunnel, short: onMessage, lateStart: true},
-	{name: "sends", by: "sends on the journeys' task queue, eager", usual: onMessage | onFunnel, short: onMessage, sendsHere: true},
+	{name: "sends", by: "every send through its channel's task queue", usual: onMessage | onFunnel, short: onMessage, queueSends: true},
 	{name: "upserts", by: "search attributes never updated", usual: onMessage | onFunnel, noUpserts: true},
 	{name: "uncached", by: "no sticky cache", usual: onFunnel, cache: new(0)},
 	// Far fewer than the journeys that wait: nearly every poke meets one that was dropped.
@@ -328,8 +327,8 @@ func tune(name string) (*variant, error) {
 }
 
 // apply changes this process and the options of its client, and through those the
-// workers that are made from it. The answer is for worker.Config.Measure: it notes the
-// activities, of which a variant may register one more.
+// workers that are made from it. The answer is for worker.Config.Measure: it changes the
+// activities.
 func (v *variant) apply(o *client.Options) (note func(*activities.Activities), err error) {
 	if v.name == "" {
 		return nil, nil
@@ -340,24 +339,11 @@ func (v *variant) apply(o *client.Options) (note func(*activities.Activities), e
 	if v.garbage != 0 {
 		debug.SetGCPercent(v.garbage)
 	}
-	var (
-		acts     *activities.Activities
-		journeys string // the worker of the journeys' task queue
-	)
 	plugin, err := temporal.NewSimplePlugin(temporal.SimplePluginOptions{
 		Name: v.name,
 		ConfigureWorker: func(_ context.Context, of worker.PluginConfigureWorkerOptions) error {
-			if of.TaskQueue == campaign.TaskQueueJourneys {
-				journeys = of.WorkerInstanceKey
-			}
 			if v.workers != nil {
 				v.workers(of.WorkerOptions)
-			}
-			return nil
-		},
-		RunContextBefore: func(_ context.Context, of temporal.SimplePluginRunContextBeforeOptions) error {
-			if v.sendsHere && of.InstanceKey == journeys {
-				of.Registry.RegisterActivityWithOptions(acts.Send, activity.RegisterOptions{Name: campaign.ActivitySend})
 			}
 			return nil
 		},
@@ -368,7 +354,7 @@ func (v *variant) apply(o *client.Options) (note func(*activities.Activities), e
 	o.Plugins = append(o.Plugins, plugin)
 	// What is a client's interceptor and a worker's is used as both.
 	o.Interceptors = append(o.Interceptors, &tuningInterceptor{v: v})
-	return func(a *activities.Activities) { acts = a }, nil
+	return func(a *activities.Activities) { a.QueueSends = v.queueSends }, nil
 }
 
 // tuningInterceptor changes what a client and workflows ask for.
@@ -410,7 +396,7 @@ type tunedOutbound struct {
 }
 
 func (t *tunedOutbound) ExecuteLocalActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	if !t.v.regular {
+	if !t.v.regular || name != campaign.ActivityAdvance {
 		return t.Next.ExecuteLocalActivity(ctx, name, args...)
 	}
 	local := workflow.GetLocalActivityOptions(ctx)
@@ -418,13 +404,6 @@ func (t *tunedOutbound) ExecuteLocalActivity(ctx workflow.Context, name string, 
 		Summary: local.Summary, StartToCloseTimeout: local.StartToCloseTimeout, ScheduleToCloseTimeout: local.ScheduleToCloseTimeout,
 		RetryPolicy: local.RetryPolicy, DisableEagerExecution: t.v.dispatched,
 	})
-	return t.Next.ExecuteActivity(ctx, name, args...)
-}
-
-func (t *tunedOutbound) ExecuteActivity(ctx workflow.Context, name string, args ...any) workflow.Future {
-	if t.v.sendsHere && name == campaign.ActivitySend {
-		ctx = workflow.WithTaskQueue(ctx, campaign.TaskQueueJourneys)
-	}
 	return t.Next.ExecuteActivity(ctx, name, args...)
 }
 

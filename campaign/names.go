@@ -19,6 +19,7 @@ const (
 
 	ActivityAdvance      = "Advance"
 	ActivitySend         = "Send"
+	ActivitySendNow      = "SendNow"
 	ActivitySweep        = "Sweep"
 	ActivityAdvanceSlice = "AdvanceSlice"
 	ActivitySendSlice    = "SendSlice"

@@ -204,6 +204,9 @@ type SendRef struct {
 	Key     string `json:"k"`
 	Channel string `json:"c"`
 	Message string `json:"m"` // its name, for the activity's summary
+	// Near says that the worker that took the turn has the channel at hand: it is tried
+	// there once, before the channel's task queue is asked.
+	Near bool `json:"n,omitempty"`
 }
 
 // SendOutcome is how a send ended.
@@ -217,13 +220,16 @@ const (
 	SendDropped SendOutcome = "dropped" // its deadline has passed, or the campaign ended
 	SendUnknown SendOutcome = "unknown" // the answer was lost; to be reconciled
 	SendFailed  SendOutcome = "failed"  // the channel could not be reached for too long
+	SendLater   SendOutcome = "later"   // not tried here, or not delivered: to be tried by the channel's task queue
 )
 
 // SendResult is what the workflow learns of a send; Next is the channel to try when
-// this one refused, empty if there is none.
+// this one refused, empty if there is none. After is for how long a message that is to be
+// sent later must rest.
 type SendResult struct {
-	Outcome SendOutcome `json:"o"`
-	Next    string      `json:"n,omitempty"`
+	Outcome SendOutcome   `json:"o"`
+	Next    string        `json:"n,omitempty"`
+	After   time.Duration `json:"a,omitempty"`
 }
 
 // SliceInput is the input of a slice's workflow and of its activities.

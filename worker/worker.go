@@ -27,7 +27,8 @@ type Config struct {
 	Channels channels.Set
 	Default  string // the default channel
 	Log      *slog.Logger
-	// Measure may wrap what the activities stand on, for instance to count it.
+	// Measure may wrap what the activities stand on, for instance to count it, or change
+	// how they work.
 	Measure func(*activities.Activities)
 	// GiveUp is how long a message is tried; activities.DefaultGiveUp unless set.
 	GiveUp time.Duration
@@ -61,7 +62,8 @@ func Run(ctx context.Context, cfg Config) error {
 			WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 			ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 			// A turn holds a database connection, so more of them than connections only wait.
-			MaxConcurrentLocalActivityExecutionSize: cfg.Store.MaxConns(),
+			// Every channel has room of its own beside them: it takes none from the turns.
+			MaxConcurrentLocalActivityExecutionSize: cfg.Store.MaxConns() + activities.NearTries*len(cfg.Channels.Names()),
 			OnFatalError: func(err error) {
 				select {
 				case failed <- err:
@@ -116,6 +118,7 @@ func Register(w worker.Registry, acts *activities.Activities) {
 	w.RegisterWorkflowWithOptions(workflows.Campaign, workflow.RegisterOptions{Name: campaign.WorkflowCampaign})
 	w.RegisterWorkflowWithOptions(workflows.Slice, workflow.RegisterOptions{Name: campaign.WorkflowSlice})
 	w.RegisterActivityWithOptions(acts.AdvanceSlice, activity.RegisterOptions{Name: campaign.ActivityAdvanceSlice})
+	w.RegisterActivityWithOptions(acts.SendNow, activity.RegisterOptions{Name: campaign.ActivitySendNow})
 	w.RegisterActivityWithOptions(acts.Advance, activity.RegisterOptions{Name: campaign.ActivityAdvance})
 	w.RegisterActivityWithOptions(acts.Sweep, activity.RegisterOptions{Name: campaign.ActivitySweep})
 }

@@ -28,6 +28,7 @@ type script struct {
 	sends   []string
 	began   time.Time
 	send    func(key, channel string, n int) (campaign.SendResult, error)
+	sendNow func(key string) (campaign.SendResult, error)
 }
 
 func newScript(t *testing.T, answers ...any) *script {
@@ -40,6 +41,7 @@ func newScript(t *testing.T, answers ...any) *script {
 	s.env.RegisterWorkflowWithOptions(workflows.Journey, workflow.RegisterOptions{Name: campaign.WorkflowJourney})
 	s.env.RegisterActivityWithOptions(s.advance, activity.RegisterOptions{Name: campaign.ActivityAdvance})
 	s.env.RegisterActivityWithOptions(s.deliver, activity.RegisterOptions{Name: campaign.ActivitySend})
+	s.env.RegisterActivityWithOptions(s.deliverNow, activity.RegisterOptions{Name: campaign.ActivitySendNow})
 	return s
 }
 
@@ -73,6 +75,13 @@ func (s *script) deliver(_ context.Context, key, channel string) (campaign.SendR
 		return s.send(key, channel, n)
 	}
 	return campaign.SendResult{Outcome: campaign.SendSent}, nil
+}
+
+func (s *script) deliverNow(_ context.Context, key, channel string) (campaign.SendResult, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sends = append(s.sends, key+" at hand via "+channel)
+	return s.sendNow(key)
 }
 
 func (s *script) poke(after time.Duration) {
@@ -109,6 +118,54 @@ func equal[T comparable](t *testing.T, what string, got, want []T) {
 		if got[i] != want[i] {
 			t.Fatalf("%s: %v, want %v", what, got, want)
 		}
+	}
+}
+
+// A message goes out in the worker that took the turn if that has its channel at hand.
+// What does not is tried by the channel's queue, after its rest, and nothing overtakes it.
+func TestSendsAtHand(t *testing.T) {
+	t.Parallel()
+	near := func(key string) campaign.SendRef {
+		r := ref(key)
+		r.Near = true
+		return r
+	}
+	last := done("completed")
+	last.Sends = []campaign.SendRef{near("sent"), near("rests"), near("crowd"), near("lost"), near("refused"), ref("far")}
+	s := newScript(t, last)
+	s.sendNow = func(key string) (campaign.SendResult, error) {
+		switch key {
+		case "rests":
+			return campaign.SendResult{Outcome: campaign.SendLater, After: time.Minute}, nil
+		case "crowd":
+			return campaign.SendResult{Outcome: campaign.SendLater}, nil
+		case "lost":
+			return campaign.SendResult{}, errors.New("the worker is being stopped")
+		case "refused":
+			return campaign.SendResult{Outcome: campaign.SendRefused, Next: "sms"}, nil
+		}
+		return campaign.SendResult{Outcome: campaign.SendSent}, nil
+	}
+	var rested time.Duration
+	s.send = func(key, _ string, _ int) (campaign.SendResult, error) {
+		if key == "rests" {
+			rested = s.env.Now().Sub(s.began)
+		}
+		return campaign.SendResult{Outcome: campaign.SendSent}, nil
+	}
+	if err := s.run(t, campaign.TurnInput{Journey: 1}); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "sends", s.sends, []string{
+		"sent at hand via webhook",
+		"rests at hand via webhook", "rests via webhook",
+		"crowd at hand via webhook", "crowd via webhook",
+		"lost at hand via webhook", "lost via webhook",
+		"refused at hand via webhook", "refused via sms",
+		"far via webhook",
+	})
+	if rested < time.Minute {
+		t.Errorf("tried again after %s, want a minute of rest", rested)
 	}
 }
 

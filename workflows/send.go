@@ -9,6 +9,15 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 )
 
+// sendTimeout bounds one attempt. A channel answers within seconds; the webhook's own limit
+// is five. For so long nobody knows that a worker was killed with the message in its hands.
+const sendTimeout = 15 * time.Second
+
+// longestRest bounds the rest of a message between its try at hand and its queue. It is
+// less than the ten minutes after which the doctor looks for a send under way; who must
+// wait for longer is told so once more, and waits in the queue.
+const longestRest = 5 * time.Minute
+
 // sender sends the messages of a journey one after the other, in the order in which
 // they were decided, while the journey goes on listening.
 type sender struct {
@@ -51,12 +60,16 @@ func (s *sender) run(ctx workflow.Context) {
 }
 
 func (s *sender) send(ctx workflow.Context, ref campaign.SendRef) (held bool, next string, err error) {
+	if ref.Near {
+		s.queue[0].Near = false // every further try is the queue's
+		if result, done, err := s.now(ctx, ref); done || err != nil {
+			return result.Outcome == campaign.SendHeld, result.Next, err
+		}
+	}
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue: campaign.TaskQueueSend(ref.Channel),
-		Summary:   ref.Message + " via " + ref.Channel,
-		// A channel answers within seconds; the webhook's own limit is five. For so long
-		// nobody knows that a worker was killed with the message in its hands.
-		StartToCloseTimeout: 15 * time.Second,
+		TaskQueue:           campaign.TaskQueueSend(ref.Channel),
+		Summary:             ref.Message + " via " + ref.Channel,
+		StartToCloseTimeout: sendTimeout,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute,
 			NonRetryableErrorTypes: []string{string(campaign.CodeNotFound)},
@@ -67,4 +80,26 @@ func (s *sender) send(ctx workflow.Context, ref campaign.SendRef) (held bool, ne
 		return false, "", err
 	}
 	return result.Outcome == campaign.SendHeld, result.Next, nil
+}
+
+// now tries a message once in the worker that took the turn. What becomes of it otherwise
+// is found in PostgreSQL by whoever takes it from the queue.
+func (s *sender) now(ctx workflow.Context, ref campaign.SendRef) (result campaign.SendResult, done bool, err error) {
+	local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		Summary:                ref.Message + " via " + ref.Channel,
+		StartToCloseTimeout:    sendTimeout,
+		ScheduleToCloseTimeout: time.Minute, // in the worker's queue, when thousands fall due at once
+		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
+	})
+	tried := workflow.ExecuteLocalActivity(local, campaign.ActivitySendNow, ref.Key, ref.Channel).Get(ctx, &result)
+	if tried == nil && result.Outcome != campaign.SendLater {
+		return result, true, nil
+	}
+	if temporal.IsCanceledError(tried) {
+		return campaign.SendResult{}, false, tried
+	}
+	if result.After > 0 {
+		err = workflow.Sleep(ctx, min(result.After, longestRest))
+	}
+	return campaign.SendResult{}, false, err
 }
