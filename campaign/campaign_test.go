@@ -79,6 +79,8 @@ func TestStepsRoundTrip(t *testing.T) {
 		&campaign.Await{Events: []string{"a", "b"}, When: "true", For: time.Hour, Grace: time.Minute, Otherwise: inner},
 		&campaign.MakeOffer{Offer: "o", Announce: "m", Remind: []campaign.Reminder{{Before: time.Hour, Send: "m"}}, Taken: inner, Lapsed: inner},
 		&campaign.Choose{Cases: []campaign.Case{{When: "true", Steps: inner}}, Otherwise: inner},
+		&campaign.Split{Name: "s", Arms: []campaign.Arm{{Name: "A", Share: 5000, Steps: inner}, {Name: "B", Share: 5000}}},
+		&campaign.Repeat{Times: 3, Every: time.Hour, Until: "true", Steps: inner},
 		&campaign.Tag{Tags: []string{"t"}},
 		&campaign.Untag{Tags: []string{"t"}},
 		&campaign.Set{Assign: []campaign.Assign{{Attribute: "a", Value: "1"}}},
@@ -119,7 +121,7 @@ func TestTraceWords(t *testing.T) {
 			"message": "hi", "reason": campaign.ReasonCap, "offer": "card", "order": "o-1", "event": "e-1", "until": "12-03 20:15",
 			"channel": "console", "what": "it", "price": "¥1.00", "paid": "¥0.50", "points": "10", "reward": "gift", "type": "ping",
 			"where": "exit", "detail": "why", "name": "send hi", "tags": "vip", "attribute": "city", "case": "true", "label": "again",
-			"outcome": "done", "value": "¥1.00", "by": "ping",
+			"outcome": "done", "value": "¥1.00", "by": "ping", "split": "s", "arm": "A", "round": "2", "times": "3",
 		}}
 		for _, lang := range []campaign.Lang{campaign.English, campaign.Chinese} {
 			words := line.Words(lang)

@@ -184,12 +184,16 @@ type Entry struct {
 	After time.Duration `json:"after,omitempty"`
 }
 
-// Start is one way into a journey: exactly one of Event, Segment and API is set.
+// Start is one way into a journey: exactly one of Event, Segment and API is set. With a
+// Schedule, as ParseCalendar reads it, whoever is in the segment enters at its moments,
+// and at no other.
 type Start struct {
 	Event   string `json:"event,omitempty"`
 	When    string `json:"when,omitempty"` // CEL over event and member
 	Segment string `json:"segment,omitempty"`
 	API     bool   `json:"api,omitempty"`
+
+	Schedule string `json:"schedule,omitempty"`
 }
 
 // Trigger is an event with a condition, as goal and exit have it.

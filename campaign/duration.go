@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// maxDuration bounds every span in a campaign. Ten years is longer than any campaign
+// MaxDuration bounds every span in a campaign. Ten years is longer than any campaign
 // and far from the overflow of deadlines.
-const maxDuration = 10 * 366 * 24 * time.Hour
+const MaxDuration = 10 * 366 * 24 * time.Hour
 
 // ParseDuration reads 90s, 15m, 48h, 7d, 2w, or several of them from large to small
 // such as 1d12h. A day is 24 hours, a week seven days.
@@ -40,13 +40,13 @@ func ParseDuration(s string) (time.Duration, error) {
 		if last != 0 && unit >= last {
 			return bad("units go from large to small, each once, such as 1d12h")
 		}
-		if n > int64(maxDuration/unit) {
+		if n > int64(MaxDuration/unit) {
 			return bad("it is longer than ten years")
 		}
 		total += time.Duration(n) * unit
 		last, rest = unit, rest[i+1:]
 	}
-	if total > maxDuration {
+	if total > MaxDuration {
 		return bad("it is longer than ten years")
 	}
 	return total, nil

@@ -30,6 +30,8 @@ const (
 	StepAwait  StepKind = "await"
 	StepOffer  StepKind = "offer"
 	StepChoose StepKind = "choose"
+	StepSplit  StepKind = "split"
+	StepRepeat StepKind = "repeat"
 	StepTag    StepKind = "tag"
 	StepUntag  StepKind = "untag"
 	StepSet    StepKind = "set"
@@ -46,6 +48,8 @@ var newStep = map[StepKind]func() Step{
 	StepAwait:  func() Step { return new(Await) },
 	StepOffer:  func() Step { return new(MakeOffer) },
 	StepChoose: func() Step { return new(Choose) },
+	StepSplit:  func() Step { return new(Split) },
+	StepRepeat: func() Step { return new(Repeat) },
 	StepTag:    func() Step { return new(Tag) },
 	StepUntag:  func() Step { return new(Untag) },
 	StepSet:    func() Step { return new(Set) },
@@ -57,7 +61,8 @@ var newStep = map[StepKind]func() Step{
 // StepKinds lists every kind of step in the order of the reference.
 func StepKinds() []StepKind {
 	return []StepKind{
-		StepSend, StepWait, StepAwait, StepOffer, StepChoose, StepTag, StepUntag, StepSet, StepGrant, StepGoto, StepEnd,
+		StepSend, StepWait, StepAwait, StepOffer, StepChoose, StepSplit, StepRepeat, StepTag, StepUntag, StepSet, StepGrant,
+		StepGoto, StepEnd,
 	}
 }
 
@@ -85,10 +90,13 @@ type Send struct {
 	Via     []string `json:"via,omitempty"`
 }
 
-// Wait sleeps for a span.
+// Wait sleeps for a span or until a moment: one of the three is set. A moment that is
+// past when the step begins holds up nobody.
 type Wait struct {
 	StepCommon
-	For time.Duration `json:"for"`
+	For   time.Duration `json:"for,omitempty"`
+	Until string        `json:"until,omitempty"` // as ParseCalendar reads it
+	At    string        `json:"at,omitempty"`    // CEL that gives the moment
 }
 
 // Await waits for the first event of one of the types whose condition holds, and
@@ -133,6 +141,38 @@ type Case struct {
 	When  string `json:"when"`
 	Steps Steps  `json:"steps,omitempty"`
 }
+
+// Split leads each member to one of several arms, chosen by a stable hash, and records
+// the exposure.
+type Split struct {
+	StepCommon
+	Name string `json:"name"`
+	Arms []Arm  `json:"arms"`
+}
+
+// Arm is one way of a Split. The shares of all arms add up to WholeShare.
+type Arm struct {
+	Name  string `json:"name"`
+	Share int    `json:"share"` // basis points: 500 is 5 %
+	Steps Steps  `json:"steps,omitempty"`
+}
+
+// WholeShare is 100 % in basis points.
+const WholeShare = 10_000
+
+// Repeat runs its steps in rounds, at most Times, and leaves as soon as Until holds
+// before or after a round. A round begins Every after the begin of the one before, or,
+// where that took longer or Every is 0, at its end.
+type Repeat struct {
+	StepCommon
+	Times int           `json:"times"`
+	Every time.Duration `json:"every,omitempty"`
+	Until string        `json:"until,omitempty"` // CEL
+	Steps Steps         `json:"steps"`
+}
+
+// RepeatBlock names the block of a Repeat's steps.
+const RepeatBlock = "steps"
 
 // Tag adds tags to the member.
 type Tag struct {
@@ -190,6 +230,12 @@ func (*MakeOffer) Kind() StepKind { return StepOffer }
 
 // Kind implements Step.
 func (*Choose) Kind() StepKind { return StepChoose }
+
+// Kind implements Step.
+func (*Split) Kind() StepKind { return StepSplit }
+
+// Kind implements Step.
+func (*Repeat) Kind() StepKind { return StepRepeat }
 
 // Kind implements Step.
 func (*Tag) Kind() StepKind { return StepTag }
@@ -283,6 +329,12 @@ func stepName(s Step) string {
 	case *Send:
 		return "send " + s.Message
 	case *Wait:
+		switch {
+		case s.Until != "":
+			return "wait until " + s.Until
+		case s.At != "":
+			return "wait until " + s.At
+		}
 		return "wait " + FormatDuration(s.For)
 	case *Await:
 		return "await " + strings.Join(s.Events, ", ")
@@ -290,6 +342,13 @@ func stepName(s Step) string {
 		return "offer " + s.Offer
 	case *Choose:
 		return "choose"
+	case *Split:
+		return "split " + s.Name
+	case *Repeat:
+		if s.Every == 0 {
+			return fmt.Sprintf("repeat %d times", s.Times)
+		}
+		return fmt.Sprintf("repeat %d times every %s", s.Times, FormatDuration(s.Every))
 	case *Tag:
 		return "tag " + strings.Join(s.Tags, ", ")
 	case *Untag:
@@ -324,6 +383,14 @@ func Children(s Step) []Block {
 			blocks = append(blocks, Block{fmt.Sprintf("case%d", i+1), c.Steps})
 		}
 		return append(blocks, Block{"otherwise", s.Otherwise})
+	case *Split:
+		blocks := make([]Block, len(s.Arms))
+		for i, a := range s.Arms {
+			blocks[i] = Block{a.Name, a.Steps}
+		}
+		return blocks
+	case *Repeat:
+		return []Block{{RepeatBlock, s.Steps}}
 	case *Send, *Wait, *Tag, *Untag, *Set, *Grant, *Goto, *End:
 		return nil
 	}

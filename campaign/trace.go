@@ -43,6 +43,10 @@ const (
 	TraceUntagged      TraceKind = "untagged"
 	TraceSet           TraceKind = "set"
 	TraceChose         TraceKind = "chose"
+	TraceExposed       TraceKind = "exposed"
+	TraceRound         TraceKind = "round"
+	TraceRoundsOver    TraceKind = "rounds_over"
+	TracePassed        TraceKind = "passed"
 	TraceJumped        TraceKind = "jumped"
 	TraceGoal          TraceKind = "goal"
 	TraceExited        TraceKind = "exited"
@@ -56,7 +60,7 @@ func TraceKinds() []TraceKind {
 		TraceEntered, TraceHeldOut, TraceStep, TraceSend, TraceNotSent, TraceDelayed, TraceWaiting, TraceHappened,
 		TraceTimedOut, TraceOfferOpened, TraceOfferSkipped, TraceOfferTaken, TraceOfferRefused, TraceOfferLapsed,
 		TraceOfferWithdraw, TraceUnderpaid, TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
-		TraceUntagged, TraceSet, TraceChose, TraceJumped, TraceGoal, TraceExited, TraceEnded, TraceFault,
+		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceEnded, TraceFault,
 	}
 }
 
@@ -75,6 +79,12 @@ const (
 	ReasonFailed     = "channel_failed"
 	ReasonDeadline   = "deadline_passed"
 	ReasonEnded      = "campaign_ended"
+)
+
+// Reasons for which a repeat goes into no further round.
+const (
+	ReasonTimes = "times"
+	ReasonUntil = "until"
 )
 
 // Lang is a language in which Banyan speaks to people.

@@ -14,6 +14,8 @@ var reasonsEnglish = map[string]string{
 	ReasonFailed:     "the channel could not be reached for too long",
 	ReasonDeadline:   "it came too late to be of use",
 	ReasonEnded:      "the campaign was ended",
+	ReasonTimes:      "that was the last one",
+	ReasonUntil:      "what they were repeated for has come true",
 	RefusedStock:     "sold out",
 	RefusedPerMember: "the limit per member is reached",
 	RefusedBudget:    "the budget is used up",
@@ -33,6 +35,8 @@ var reasonsChinese = map[string]string{
 	ReasonFailed:     "渠道长时间无法连通",
 	ReasonDeadline:   "已过有效时间",
 	ReasonEnded:      "活动已结束",
+	ReasonTimes:      "已是最后一轮",
+	ReasonUntil:      "结束条件已满足",
 	RefusedStock:     "已售罄",
 	RefusedPerMember: "已达每人上限",
 	RefusedBudget:    "预算已用完",
@@ -81,7 +85,13 @@ var traceEnglish = wording{
 	TraceUntagged:   func(p func(string) string) string { return "untagged " + p("tags") },
 	TraceSet:        func(p func(string) string) string { return "set " + p("attribute") },
 	TraceChose:      func(p func(string) string) string { return "took the way: " + p("case") },
-	TraceJumped:     func(p func(string) string) string { return "went to " + p("label") },
+	TraceExposed:    func(p func(string) string) string { return "split " + p("split") + ": came to arm " + p("arm") },
+	TraceRound:      func(p func(string) string) string { return "round " + p("round") + " of " + p("times") + " begins" },
+	TraceRoundsOver: func(p func(string) string) string { return "the rounds are over: " + p("reason") },
+	TracePassed: func(p func(string) string) string {
+		return "does not wait until " + p("what") + by(", which was ", p("until")) + ": that is past"
+	},
+	TraceJumped: func(p func(string) string) string { return "went to " + p("label") },
 	TraceGoal: func(p func(string) string) string {
 		return "reached the goal with event " + p("event") + by(", worth ", p("value"))
 	},
@@ -139,7 +149,15 @@ var traceChinese = wording{
 	TraceUntagged:   func(p func(string) string) string { return "去标签 " + p("tags") },
 	TraceSet:        func(p func(string) string) string { return "设置 " + p("attribute") },
 	TraceChose:      func(p func(string) string) string { return "走分支：" + p("case") },
-	TraceJumped:     func(p func(string) string) string { return "跳到 " + p("label") },
+	TraceExposed:    func(p func(string) string) string { return "分流 " + p("split") + "：进入 " + p("arm") + " 组" },
+	TraceRound: func(p func(string) string) string {
+		return "第 " + p("round") + " 轮开始，共 " + p("times") + " 轮"
+	},
+	TraceRoundsOver: func(p func(string) string) string { return "循环结束：" + p("reason") },
+	TracePassed: func(p func(string) string) string {
+		return "不等待 " + p("what") + by("，即 ", p("until")) + "：时间已过"
+	},
+	TraceJumped: func(p func(string) string) string { return "跳到 " + p("label") },
 	TraceGoal: func(p func(string) string) string {
 		return "达成目标（事件 " + p("event") + "）" + by("，价值 ", p("value"))
 	},

@@ -19,6 +19,8 @@ type Decision struct {
 	Reviews []Review
 	Goal    *Goal
 	Trace   []TraceLine
+	// Exposures are the splits at which the member came to an arm for the first time.
+	Exposures []Exposure
 
 	// Step and StepName say where the journey stands now.
 	Step     string
@@ -121,6 +123,14 @@ type Review struct {
 	Event  string            `json:"event"`
 	Detail map[string]string `json:"detail,omitempty"`
 	At     time.Time         `json:"at"`
+}
+
+// Exposure says at which arm of a split a member came, once for each journey and split.
+// Who is held out is not exposed.
+type Exposure struct {
+	Split string
+	Arm   string
+	At    time.Time // campaign time
 }
 
 // Goal is the conversion, recorded once.

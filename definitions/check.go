@@ -53,6 +53,7 @@ type checker struct {
 	doubt     bool         // an expression is wrong, so what it uses is not known
 	badLocks  map[string]bool
 	orderSeen bool
+	splits    map[string]seenSplit // by name
 }
 
 // add keeps a problem; behind the first thousand nobody reads on. Warnings are counted

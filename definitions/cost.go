@@ -48,6 +48,9 @@ const (
 // makes about 250 transitions a second; 50,000 journeys of 24 keep it busy for more than an hour.
 const adviseSlices = 50_000
 
+// mostSteps bounds what repeats inside repeats add up to, far above what anybody runs.
+const mostSteps = 1_000_000_000
+
 // Costs says for each journey what so many entrants cost by each drive.
 func Costs(def *campaign.Definition, entrants int64) []Cost {
 	out := make([]Cost, len(def.Journeys))
@@ -102,7 +105,14 @@ func (w *way) block(steps campaign.Steps) (sends, wakes int64) {
 			}
 		case *campaign.Goto:
 			w.loops = w.loops || w.seen[s.Target]
-		case *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.End:
+		case *campaign.Repeat:
+			bs, bw := w.block(s.Steps)
+			if s.Every > 0 {
+				bw++ // the last round is followed by none, which hardly counts
+			}
+			sends, wakes = min(sends+int64(s.Times)*bs, mostSteps), min(wakes+int64(s.Times)*bw, mostSteps)
+			continue
+		case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.End:
 		}
 		var moreSends, moreWakes int64
 		for _, b := range campaign.Children(s) {

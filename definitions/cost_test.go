@@ -45,6 +45,12 @@ journeys:
         lapsed:
           - wait: 1h
           - goto: again
+  rounds:
+    start: {on: order.paid}
+    goal: {on: order.paid, when: "false"}
+    steps:
+      - repeat: {times: 5, every: 1d, steps: [{send: hi}, {repeat: {times: 2, steps: [{wait: 1h}]}}]}
+      - split: {name: s, arms: {A: {share: 50%, steps: [{send: hi}]}, B: {share: 50%, steps: [{wait: 1h}]}}}
 `
 
 func TestCosts(t *testing.T) {
@@ -56,8 +62,11 @@ func TestCosts(t *testing.T) {
 	costs := definitions.Costs(def, 1_000_000)
 	// mass: 3 for its life and by slices 4 for its message. funnel: 3, then hi 4, await 3,
 	// offer 3 with its announcement 4 and its reminder 3 + 4, and of its ends the dearer: two
-	// messages.
-	for i, want := range []struct{ members, slices int64 }{{3, 7}, {3 + 3 + 3 + 3, 3 + 4 + 3 + 3 + 4 + 7 + 8}} {
+	// messages. rounds: 3, five times hi 4, two waits of 3 and the pause of 3, and of the arms
+	// the dearer.
+	for i, want := range []struct{ members, slices int64 }{
+		{3, 7}, {3 + 3 + 3 + 3, 3 + 4 + 3 + 3 + 4 + 7 + 8}, {3 + 5*(2*3+3), 3 + 5*(4+2*3+3) + 4},
+	} {
 		if got := costs[i].Members.Transitions; got != want.members*1_000_000 {
 			t.Errorf("%s: %d transitions for a million members, want %d each", costs[i].Journey, got, want.members)
 		}

@@ -30,6 +30,7 @@ func (c *checker) flows() {
 		if !g.loops() {
 			g.endless()
 		}
+		g.bursts()
 		g.offerLess()
 		c.takenNever(j)
 	}
@@ -71,6 +72,14 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 		return []*stepNode{s.target}
 	case *campaign.Choose:
 		return out // the last block is what happens otherwise
+	case *campaign.Split:
+		if len(out) > 0 {
+			return out
+		}
+	case *campaign.Repeat: // for the checks it has one round, or none where `until` may hold already
+		if len(out) > 0 && step.Until == "" {
+			return out
+		}
 	case *campaign.MakeOffer:
 		if g.waits(step) && !g.skips(step) {
 			return out
@@ -88,16 +97,25 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 // one with a lock, so that one slip is one problem.
 func (g *graph) waits(s campaign.Step) bool {
 	switch s := s.(type) {
-	case *campaign.Wait, *campaign.Await:
+	case *campaign.Await:
 		return true
+	case *campaign.Wait:
+		return g.waitsAlways(s)
 	case *campaign.MakeOffer:
 		offer, ok := g.def().Offer(s.Offer)
 		return !ok || offer.Lock > 0 || g.badLocks[s.Offer]
-	case *campaign.Send, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
-		*campaign.Goto, *campaign.End:
+	case *campaign.Send, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set,
+		*campaign.Grant, *campaign.Goto, *campaign.End:
 		return false
 	}
 	return true // it could not be read
+}
+
+// waitsAlways reports whether time passes in a wait whenever it begins. A date, or a
+// moment that an expression gives, may be past.
+func (*graph) waitsAlways(s *campaign.Wait) bool {
+	until, err := campaign.ParseCalendar(s.Until)
+	return s.At == "" && (err != nil || until.Recurs())
 }
 
 // skips reports whether a journey may pass by a step that waits: an offer that a member
@@ -161,8 +179,8 @@ func (g *graph) unreached(block []*stepNode) {
 				why = fmt.Sprintf("the step before it, in line %d, ends the journey", block[i-1].key.yaml.Line)
 			case *campaign.Goto:
 				why = fmt.Sprintf("the step before it, in line %d, jumps away", block[i-1].key.yaml.Line)
-			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.Choose, *campaign.Tag,
-				*campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
+			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.Choose, *campaign.Split,
+				*campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
 			}
 		}
 		g.problem(s.key, "unreachable-step", "this step is never reached: "+why, "remove it, or give it a `label:` that a `goto` names")

@@ -23,6 +23,7 @@ type journey struct {
 	all    []*stepNode // every step in reading order
 	labels names
 	gotos  []*stepNode
+	repeat *stepNode // the innermost that is being read
 	scopes scopes
 }
 
@@ -56,6 +57,9 @@ func (c *checker) journey(j *journey, o object) {
 		c.missing(o, j.key, what, "start", "write `start: {on: EVENT}`, `start: {segment: NAME}` or `start: {api: true}`")
 	}
 	j.def.Entry = c.entry(o)
+	if _, told := o.get("entry"); !told {
+		c.onceBySchedule(j)
+	}
 	c.goal(j, o)
 	if v, ok := o.get("exit"); ok {
 		j.def.Exit = c.trigger(j, v, "an exit")
@@ -99,7 +103,7 @@ func (c *checker) goal(j *journey, o object) {
 	}
 }
 
-var startShape = shape{what: "a start", keys: []string{"on", "when", "segment", "api"}, later: []string{"schedule", "referral"}}
+var startShape = shape{what: "a start", keys: []string{"on", "when", "segment", "schedule", "api"}, later: []string{"referral"}}
 
 // starts reads the ways into a journey: one mapping, or a list of them.
 func (c *checker) starts(j *journey, n node) {
@@ -125,7 +129,7 @@ func (c *checker) starts(j *journey, n node) {
 }
 
 func (c *checker) start(o object) (campaign.Start, bool) {
-	const form = "write one of {on: EVENT, when: CEL}, {segment: NAME} and {api: true}; several starts are a list"
+	const form = "write one of {on: EVENT, when: CEL}, {segment: NAME}, {schedule: CRON, segment: NAME} and {api: true}; several starts are a list"
 	var s campaign.Start
 	on, hasEvent := o.get("on")
 	segment, hasSegment := o.get("segment")
@@ -137,14 +141,18 @@ func (c *checker) start(o object) (campaign.Start, bool) {
 		}
 	}
 	when, hasWhen := o.field("when")
+	schedule, hasSchedule := o.field("schedule")
 	switch {
-	case ways == 0 && len(o.fields) < len(o.yaml.Content)/2:
+	case ways == 0 && !hasSchedule && len(o.fields) < len(o.yaml.Content)/2:
 		return s, false // what was there instead has been reported
-	case ways != 1:
+	case ways != 1 && (ways > 0 || !hasSchedule):
 		c.problem(o.node, "start", fmt.Sprintf("a start has %d ways in", ways), form)
 		return s, false
 	case hasWhen && !hasEvent:
 		c.problem(when.key, "start", "`when` goes with `on: EVENT` alone", "write the condition into a segment, or into a `choose` step")
+	case hasSchedule && !hasSegment:
+		c.problem(schedule.key, "start", "`schedule` goes with `segment: NAME`: it says when, and the segment who", form)
+		return s, false
 	}
 	ok := true
 	switch {
@@ -155,6 +163,10 @@ func (c *checker) start(o object) (campaign.Start, bool) {
 		}
 	case hasSegment:
 		s.Segment, ok = c.refer(segment, "segment", &c.declared.segments)
+		if hasSchedule {
+			s.Schedule, hasSchedule = c.schedule(schedule.value)
+			ok = ok && hasSchedule
+		}
 	case hasAPI:
 		s.API = true
 		if text, isText := c.text(api, "write `api: true`"); !isText || text != "true" {
@@ -227,21 +239,35 @@ func (c *checker) trigger(j *journey, n node, what string) *campaign.Trigger {
 // experiment's smaller part.
 const maxHoldout = 5000
 
-// holdout reads a share such as 5% or 2.5% as basis points.
+// holdout reads the share of entrants who get nothing.
 func (c *checker) holdout(n node) int {
-	const form = "write a share such as 5% or 2.5%, from 0% to 50%, with at most two decimal places"
+	points, _ := c.share(n, "holdout", 0, maxHoldout)
+	return points
+}
+
+// share reads a share such as 5% or 2.5% as basis points within bounds.
+func (c *checker) share(n node, what string, least, most int) (int, bool) {
+	form := fmt.Sprintf("write a share such as 5%% or 2.5%%, from %s to %s, with at most two decimal places", formatShare(least), formatShare(most))
 	s, ok := c.text(n, form)
 	if !ok {
-		return 0
+		return 0, false
 	}
 	number, percent := strings.CutSuffix(s, "%")
 	whole, fraction, _ := strings.Cut(strings.TrimSpace(number), ".")
-	points, err := strconv.ParseUint(whole+(fraction + "00")[:max(2, len(fraction))], 10, 32)
-	if !percent || err != nil || len(fraction) > 2 || strings.HasSuffix(number, ".") || points > maxHoldout {
-		c.problem(n, "holdout", fmt.Sprintf("holdout cannot be %q", shorten(s)), form)
-		return 0
+	points, err := strconv.ParseUint(whole+(fraction + "00")[:max(2, len(fraction))], 10, 31)
+	if !percent || err != nil || len(fraction) > 2 || strings.HasSuffix(number, ".") || int(points) < least || int(points) > most {
+		c.problem(n, what, fmt.Sprintf("%s cannot be %q", what, shorten(s)), form)
+		return 0, false
 	}
-	return int(points)
+	return int(points), true
+}
+
+// formatShare writes basis points as share reads them.
+func formatShare(points int) string {
+	if points%100 == 0 {
+		return strconv.Itoa(points/100) + "%"
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%d.%02d", points/100, points%100), "0") + "%"
 }
 
 // readsNoOffer refuses a goal or an exit that reads the offer: its event may come when

@@ -3,6 +3,8 @@ package definitions
 import (
 	"fmt"
 	"slices"
+
+	"github.com/banyanhq/banyan/campaign"
 )
 
 // loops reports each goto that closes a loop in which no time passes: a journey would
@@ -23,6 +25,12 @@ func (g *graph) loops() (found bool) {
 		hint := fmt.Sprintf("put a `wait`, an `await` or an `offer` with a lock on every path between line %d and here", s.target.key.yaml.Line)
 		if slices.ContainsFunc(g.all, func(o *stepNode) bool { return t.circle[o.index] == t.circle[s.index] && g.skips(o.step) }) {
 			hint += "; an offer with `per_member` is skipped once a member has had it"
+		}
+		if slices.ContainsFunc(g.all, func(o *stepNode) bool {
+			wait, ok := o.step.(*campaign.Wait)
+			return ok && t.circle[o.index] == t.circle[s.index] && !g.waitsAlways(wait)
+		}) {
+			hint += "; a `wait` until a date, or until what an expression gives, does not wait when that is past"
 		}
 		g.problem(s.value, "loop-without-wait", "this goes back without a wait, so it would turn for ever at once", hint)
 	}

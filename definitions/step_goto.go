@@ -30,6 +30,9 @@ func (c *checker) resolveGotos(j *journey) {
 		if s.target = labelled[name]; s.target == nil && !j.labels.use(name) {
 			c.unknown(s.value, "unknown-label", fmt.Sprintf("no step of this journey has the label %q", shorten(name)), name, j.labels.order)
 		}
+		if s.target != nil {
+			c.intoRepeat(s, name)
+		}
 		j.labels.use(name)
 	}
 }

@@ -9,20 +9,13 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 )
 
-var (
-	tagShape   = shape{what: "a tag step", keys: []string{"tag"}}
-	untagShape = shape{what: "an untag step", keys: []string{"untag"}}
-)
+var tagShape = shape{what: "a tag step", keys: []string{"tag"}}
 
 // maxTag is how long a tag may be, in bytes.
 const maxTag = 64
 
 func (c *checker) tag(s *stepForm) campaign.Step {
 	return &campaign.Tag{StepCommon: s.common, Tags: c.tags(s.value)}
-}
-
-func (c *checker) untag(s *stepForm) campaign.Step {
-	return &campaign.Untag{StepCommon: s.common, Tags: c.tags(s.value)}
 }
 
 // tags reads one tag or a list of them.

@@ -23,6 +23,7 @@ type stepNode struct {
 	target *stepNode     // of a goto, once labels are resolved
 	value  node          // behind the key
 	index  int           // among all steps of the journey
+	repeat *stepNode     // the innermost around it
 }
 
 // offerUse is a place that needs an offer to have been opened before.
@@ -60,6 +61,10 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 		return makeOfferShape, (*checker).makeOffer
 	case campaign.StepChoose:
 		return chooseShape, (*checker).choose
+	case campaign.StepSplit:
+		return splitShape, (*checker).split
+	case campaign.StepRepeat:
+		return repeatShape, (*checker).repeat
 	case campaign.StepTag:
 		return tagShape, (*checker).tag
 	case campaign.StepUntag:
@@ -77,7 +82,7 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 }
 
 // laterSteps are kinds of step that the language has and this build has not.
-var laterSteps = []string{"split", "ask", "review", "team", "call", "repeat"}
+var laterSteps = []string{"ask", "review", "team", "call"}
 
 func stepKinds() []string {
 	kinds := campaign.StepKinds()
@@ -122,7 +127,7 @@ func (c *checker) block(j *journey, n node, prefix string) (campaign.Steps, []*s
 
 // step reads one step: a mapping with the key of one kind.
 func (c *checker) step(j *journey, n node, id string) *stepNode {
-	self := &stepNode{key: n, index: len(j.all)}
+	self := &stepNode{key: n, index: len(j.all), repeat: j.repeat}
 	j.all = append(j.all, self)
 	kind, found, ok := c.kindOf(n)
 	if !ok {

@@ -50,6 +50,7 @@ type fleet struct {
 	client    client.Client
 	namespace string
 	receiver  *webhooktest.Receiver
+	hook      string // its address
 	channels  channels.Set
 	programs  *turn.Cache
 	router    *starter.Router
@@ -86,6 +87,7 @@ func newFleet(t testing.TB) *fleet {
 	}
 	server := httptest.NewServer(f.receiver)
 	t.Cleanup(server.Close)
+	f.hook = server.URL
 	f.channels, _, err = all.Build(all.Config{Webhook: webhook.Config{URL: server.URL, Secret: hookSecret, AllowPrivate: true}})
 	if err != nil {
 		t.Fatal(err)

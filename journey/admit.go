@@ -28,15 +28,17 @@ func (r *runner) horizon() time.Time {
 // Candidate is a journey that an event, or a membership in a segment, may start.
 type Candidate struct {
 	Journey string
-	By      string // event, segment or api
+	By      string // event, segment, schedule or api
 	start   int
+	at      time.Time // the moment of a schedule
 }
 
 // How a journey was entered.
 const (
-	ByEvent   = "event"
-	BySegment = "segment"
-	ByAPI     = "api"
+	ByEvent    = "event"
+	BySegment  = "segment"
+	BySchedule = "schedule"
+	ByAPI      = "api"
 )
 
 // StartsOn lists the journeys that an event type may start, in order of the definition.
@@ -46,7 +48,7 @@ func (p *Program) StartsOn(eventType string) []Candidate {
 
 // StartsBySegment lists the journeys that whoever is in a segment enters.
 func (p *Program) StartsBySegment() []Candidate {
-	return p.candidates(BySegment, func(s campaign.Start) bool { return s.Segment != "" })
+	return p.candidates(BySegment, func(s campaign.Start) bool { return s.Segment != "" && s.Schedule == "" })
 }
 
 // StartByAPI finds the journey's start by API, if it has one.
@@ -177,8 +179,12 @@ func (p *Program) admit(pl *plan, c Candidate, e Entrant) Admission {
 		adm.State.Moved = []int64{e.Event.Seq}
 		by = e.Event.Type
 	}
-	if c.By == BySegment {
-		by = "segment " + pl.Starts[c.start].Segment
+	switch start := pl.Starts[c.start]; c.By {
+	case BySegment:
+		by = "segment " + start.Segment
+	case BySchedule:
+		by = "schedule " + start.Schedule + ", segment " + start.Segment
+		adm.Entered = c.at
 	}
 	adm.State.Start, adm.State.Event = e.Event, e.Event
 	adm.State.Entered, adm.State.Since = adm.Entered, adm.Entered

@@ -34,6 +34,8 @@ func (r *runner) describe() {
 	switch s := r.pl.nodes[r.s.Step].step.(type) {
 	case *campaign.Wait:
 		r.d.Summary = "waits until " + r.p.local(r.s.Deadline)
+	case *campaign.Repeat:
+		r.d.Summary = "next round at " + r.p.local(r.s.Deadline)
 	case *campaign.Await:
 		r.d.Summary = "waits for " + joined(s.Events) + " until " + r.p.local(r.s.Deadline)
 	case *campaign.MakeOffer:
@@ -48,7 +50,8 @@ func (r *runner) describe() {
 				r.d.Summary = "message " + p.Message + " waits until " + r.p.local(p.Due)
 			}
 		}
-	case *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // never wait
+	case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto,
+		*campaign.End: // never wait
 	}
 }
 
@@ -76,8 +79,8 @@ func (r *runner) listens() []string {
 				types = append(types, s.Events...)
 			case *campaign.MakeOffer:
 				types = append(types, campaign.EventOrderPaid)
-			case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set,
-				*campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
+			case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
+				*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
 			}
 		}
 	}

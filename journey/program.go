@@ -46,8 +46,9 @@ type node struct {
 	name   string
 	next   string            // "" runs off the end
 	blocks map[string]string // first step of each block, or next where it is empty
-	when   *rules.Expr
-	exprs  []*rules.Expr // choose: cases; set: values
+	when   *rules.Expr       // await: the condition; wait: the moment; repeat: until
+	exprs  []*rules.Expr     // choose: cases; set: values
+	until  *campaign.Calendar
 }
 
 // Definition is what the program was made from.
@@ -121,6 +122,11 @@ func (c *compiler) plan(j *campaign.Journey) *plan {
 		if s.Event != "" {
 			x = c.expr(fmt.Sprintf("%s.start[%d]", at, i), s.When, rules.StartScope(s.Event), rules.WantBool)
 		}
+		if s.Schedule != "" {
+			if _, err := campaign.ParseCalendar(s.Schedule); err != nil {
+				c.note(fmt.Sprintf("%s.start[%d]", at, i), []rules.Issue{{Message: err.Error()}})
+			}
+		}
 		pl.starts = append(pl.starts, x)
 		pl.startNeeds = union(pl.startNeeds, x)
 		if seg, ok := c.p.env.Segment(s.Segment); ok {
@@ -159,8 +165,12 @@ func (c *compiler) block(pl *plan, steps campaign.Steps, next, at string) string
 		if l := s.Common().Label; l != "" {
 			pl.labels[l] = id
 		}
+		next := n.next
+		if s.Kind() == campaign.StepRepeat {
+			next = id // for the next round
+		}
 		for _, b := range campaign.Children(s) {
-			n.blocks[b.Name] = c.block(pl, b.Steps, n.next, at)
+			n.blocks[b.Name] = c.block(pl, b.Steps, next, at)
 		}
 		c.node(pl, n, at+".steps."+id)
 		pl.nodes[id] = n
@@ -184,6 +194,19 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 	switch s := n.step.(type) {
 	case *campaign.Send:
 		msg(s.Message)
+	case *campaign.Wait:
+		n.when = c.expr(at+".wait", s.At, scope, rules.WantType(campaign.TypeTime))
+		pl.needs = union(pl.needs, n.when)
+		if s.Until != "" {
+			until, err := campaign.ParseCalendar(s.Until)
+			if err != nil {
+				c.note(at+".wait", []rules.Issue{{Message: err.Error()}})
+			}
+			n.until = &until
+		}
+	case *campaign.Repeat:
+		n.when = c.expr(at+".repeat.until", s.Until, scope, rules.WantBool)
+		pl.needs = union(pl.needs, n.when)
 	case *campaign.Await:
 		n.when = c.expr(at+".when", s.When, rules.TriggerScope(pl.Journey, s.Events...), rules.WantBool)
 		pl.types = append(pl.types, s.Events...)
@@ -212,7 +235,7 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 			n.exprs = append(n.exprs, x)
 			pl.needs = union(pl.needs, x)
 		}
-	case *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Grant, *campaign.Goto, *campaign.End:
+	case *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Grant, *campaign.Goto, *campaign.End:
 	}
 }
 

@@ -32,7 +32,7 @@ type State struct {
 	Holdout  bool            `json:"holdout,omitempty"`
 	Start    *campaign.Event `json:"start,omitempty"`
 	Event    *campaign.Event `json:"event,omitempty"`   // the one that last moved the journey
-	Deadline time.Time       `json:"deadline,omitzero"` // of a wait or an await
+	Deadline time.Time       `json:"deadline,omitzero"` // of a wait, an await or a round
 
 	Offer   *Offer    `json:"offer,omitempty"`  // opened last; the one a waiting offer step waits for
 	Open    []Offer   `json:"open,omitempty"`   // without a lock, still open
@@ -40,6 +40,8 @@ type State struct {
 	Missed  []Missed  `json:"missed,omitempty"` // awaits whose time ran out
 	Pending []Pending `json:"pending,omitempty"`
 	Goal    bool      `json:"goal,omitempty"`
+	Rounds  []Rounds  `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
+	Splits  []string  `json:"splits,omitempty"` // that the member was exposed to
 
 	Ending  string `json:"ending,omitempty"`  // over but for delayed messages
 	Outcome string `json:"outcome,omitempty"` // over

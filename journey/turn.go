@@ -34,8 +34,8 @@ type Input struct {
 }
 
 // maxStepsPerTurn stops a turn that would never end. The checker refuses loops without
-// a wait, so reaching it is a fault of ours.
-const maxStepsPerTurn = 10_000
+// a wait and bounds campaigns and repeats, so reaching it is a fault of ours.
+const maxStepsPerTurn = 50_000
 
 // enoughSteps is after how many steps a turn leaves what is due to the next one, so that
 // a journey that goes round in a short loop catches up with a long pause in pieces.
@@ -106,6 +106,8 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 	r.s.Closed = slices.Clone(state.Closed)
 	r.s.Missed = slices.Clone(state.Missed)
 	r.s.Pending = slices.Clone(state.Pending)
+	r.s.Rounds = slices.Clone(state.Rounds)
+	r.s.Splits = slices.Clone(state.Splits)
 	if state.Offer != nil {
 		o := *state.Offer
 		r.s.Offer = &o
@@ -220,13 +222,17 @@ func (r *runner) enter(n *node) {
 	case *campaign.Send:
 		r.enterSend(n, s)
 	case *campaign.Wait:
-		r.enterWait(s)
+		r.enterWait(n, s)
 	case *campaign.Await:
 		r.enterAwait(n, s)
 	case *campaign.MakeOffer:
 		r.enterOffer(n, s)
 	case *campaign.Choose:
 		r.enterChoose(n, s)
+	case *campaign.Split:
+		r.enterSplit(n, s)
+	case *campaign.Repeat:
+		r.enterRepeat(n, s)
 	case *campaign.Tag:
 		r.enterTag(n, s)
 	case *campaign.Untag:
@@ -307,14 +313,15 @@ func (r *runner) nextDue() time.Time {
 
 func (r *runner) stepDue() time.Time {
 	switch s := r.pl.nodes[r.s.Step].step.(type) {
-	case *campaign.Wait:
+	case *campaign.Wait, *campaign.Repeat:
 		return r.s.Deadline
 	case *campaign.Await:
 		return r.s.Deadline.Add(s.Grace)
 	case *campaign.MakeOffer:
 		return r.s.Offer.GraceUntil
 	case *campaign.Send: // its message is pending
-	case *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // never wait
+	case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto,
+		*campaign.End: // never wait
 	}
 	return time.Time{}
 }
@@ -337,7 +344,10 @@ func (r *runner) fire(due time.Time) {
 		r.timedOut(n, s)
 	case *campaign.MakeOffer:
 		r.lapse(n)
-	case *campaign.Send, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End:
+	case *campaign.Repeat:
+		r.nextRound(n, s)
+	case *campaign.Send, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
+		*campaign.Goto, *campaign.End:
 		r.fault = campaign.Errorf(campaign.CodeInternal, "step %s of journey %s has no timer", n.id, r.in.ID.Journey)
 	}
 }

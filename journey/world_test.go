@@ -3,6 +3,7 @@ package journey_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"sort"
@@ -32,6 +33,7 @@ type world struct {
 	trace   []campaign.TraceLine
 	grants  []string
 	goal    *campaign.Goal
+	exposed []campaign.Exposure
 	due     time.Time
 	listens []string
 	done    string
@@ -215,8 +217,20 @@ func (w *world) apply(d *campaign.Decision) {
 	for _, tag := range d.Member.RemoveTags {
 		w.member.Tags = slices.DeleteFunc(w.member.Tags, func(s string) bool { return s == tag })
 	}
-	w.member.Tags = append(w.member.Tags, d.Member.AddTags...)
+	for _, tag := range d.Member.AddTags {
+		if !slices.Contains(w.member.Tags, tag) {
+			w.member.Tags = append(w.member.Tags, tag)
+		}
+	}
+	for name, value := range d.Member.Set {
+		w.member.Attributes = maps.Clone(w.member.Attributes)
+		if w.member.Attributes == nil {
+			w.member.Attributes = map[string]json.RawMessage{}
+		}
+		w.member.Attributes[name] = value
+	}
 	w.trace = append(w.trace, d.Trace...)
+	w.exposed = append(w.exposed, d.Exposures...)
 	if d.Goal != nil {
 		if w.goal != nil {
 			w.t.Fatal("the goal is recorded twice")
@@ -276,9 +290,15 @@ func (w *world) verdict() string {
 		lines = append(lines, fmt.Sprintf("review %s %s", r.Kind, r.Event))
 	}
 	for _, l := range w.trace {
-		if l.Kind == campaign.TraceLate || l.Kind == campaign.TraceHappened || l.Kind == campaign.TraceTimedOut {
+		switch l.Kind {
+		case campaign.TraceLate, campaign.TraceHappened, campaign.TraceTimedOut, campaign.TraceRound, campaign.TraceRoundsOver,
+			campaign.TraceExposed, campaign.TracePassed, campaign.TraceWaiting:
 			lines = append(lines, fmt.Sprintf("%s %s %v", l.Kind, l.Step, l.Params))
+		default: // may tell of the moment of a turn
 		}
+	}
+	for _, x := range w.exposed {
+		lines = append(lines, fmt.Sprintf("exposed to %s of %s at %s", x.Arm, x.Split, x.At.Format(time.RFC3339Nano)))
 	}
 	if w.goal != nil {
 		lines = append(lines, "goal "+w.goal.Event+" "+w.goal.Value.String())

@@ -77,8 +77,8 @@ func moves(steps campaign.Steps) (events []string, offers bool) {
 			events = append(events, s.Events...)
 		case *campaign.MakeOffer:
 			offers = true
-		case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set,
-			*campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
+		case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
+			*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
 		}
 		for _, block := range campaign.Children(s) {
 			inner, makes := moves(block.Steps)

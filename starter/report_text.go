@@ -3,6 +3,7 @@ package starter
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -68,13 +69,36 @@ func (t *text) journey(j *store.JourneyReport) {
 			t.line("  holdout\t%s", rateText(*g.HeldOut))
 		}
 		if u := g.Uplift; u != nil {
-			verdict := "may be chance"
-			if u.Clear {
-				verdict = "hardly chance"
-			}
-			t.line("  uplift\t%+.1f points (95 %%: %+.1f to %+.1f), %s", 100*u.Difference, 100*u.Low, 100*u.High, verdict)
+			t.line("  uplift\t%s", upliftText(u))
 		}
 	}
+	for _, s := range j.Splits {
+		t.split(&s)
+	}
+}
+
+// split compares each arm with the first.
+func (t *text) split(s *store.SplitReport) {
+	for i, a := range s.Arms {
+		line := fmt.Sprintf("  split %s\t%s (%g %%)\t%s", s.Split, a.Arm, math.Round(10_000*a.Share)/100, counted(a.Members, "member"))
+		if a.Converted != nil {
+			line += fmt.Sprintf("\t%s\tworth %s %s", rateText(*a.Converted), a.Value.Amount, a.Value.Currency)
+		}
+		if a.Uplift != nil {
+			line += fmt.Sprintf("\tagainst %s: %s", s.Arms[0].Arm, upliftText(a.Uplift))
+		}
+		if t.line("%s", line); i == len(s.Arms)-1 && a.Converted == nil {
+			t.line("  without a goal there is nothing to compare")
+		}
+	}
+}
+
+func upliftText(u *store.Uplift) string {
+	verdict := "may be chance"
+	if u.Clear {
+		verdict = "hardly chance"
+	}
+	return fmt.Sprintf("%+.1f points (95 %%: %+.1f to %+.1f), %s", 100*u.Difference, 100*u.Low, 100*u.High, verdict)
 }
 
 func (t *text) offers(r *store.Report) {

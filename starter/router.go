@@ -33,6 +33,8 @@ type Router struct {
 	// Follow puts a delivery into the trace of the event that caused it; nil: nothing is
 	// traced.
 	Follow func(ctx context.Context, event string) context.Context
+
+	tended sync.Map // the version, by its digest, of each campaign that tend has seen
 }
 
 // Watch is told what a router does, for instance to count it. It is called from several
@@ -178,8 +180,8 @@ func (r *Router) routeSome(ctx context.Context, most int, last ...*store.Intent)
 	})
 }
 
-// tend looks after campaigns: one whose journeys start by segment has a workflow that
-// sweeps over the members, and one that has drained is ended.
+// tend looks after campaigns: one whose journeys start by segment or by schedule has a
+// workflow that sweeps over the members, and one that has drained is ended.
 func (r *Router) tend(ctx context.Context) (int, error) {
 	if _, err := r.Store.EndDrained(ctx); err != nil {
 		return 0, err
@@ -190,11 +192,18 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 	}
 	for _, c := range running {
 		program, err := r.Taker.Programs.Program(ctx, r.Store, c.Digest)
-		if err != nil || len(program.StartsBySegment()) == 0 {
+		if err != nil || len(program.StartsBySegment())+len(program.Schedules()) == 0 {
 			continue // one that cannot be loaded is told of by whoever routes an event
 		}
 		if err := r.sweepWorkflow(ctx, c.Name); err != nil {
 			return 0, err
+		}
+		// A sweep of the version before may be asleep for an hour.
+		if seen, _ := r.tended.Load(c.Name); seen != c.Digest {
+			if err := r.pokeSweep(ctx, c.Name); err != nil {
+				return 0, err
+			}
+			r.tended.Store(c.Name, c.Digest)
 		}
 	}
 	return 0, nil
@@ -213,6 +222,12 @@ func (r *Router) sweepWorkflow(ctx context.Context, name string) error {
 		),
 	}, campaign.WorkflowCampaign, campaign.SweepInput{Campaign: name})
 	return err
+}
+
+func (r *Router) pokeSweep(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
+	defer cancel()
+	return r.Client.SignalWorkflow(ctx, campaign.SweepWorkflowID(name), "", campaign.SignalPoke, nil)
 }
 
 // Enter enters a member into a journey on a caller's word. properties become those of

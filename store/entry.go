@@ -347,6 +347,8 @@ type RunningCampaign struct {
 	Digest  string
 	Clock   campaign.Clock
 	Now     time.Time // on the campaign's clock
+	// Since is when it began to run by this version, on its clock.
+	Since time.Time
 }
 
 // TakesEntrants reports whether members may enter now.
@@ -385,7 +387,13 @@ func runningCampaigns(ctx context.Context, q *db.Queries) ([]RunningCampaign, er
 
 func runningCampaign(r db.CampaignNowRow) RunningCampaign {
 	c := clock(r.ClockFactor, r.ClockReal, r.ClockStart)
-	return RunningCampaign{Name: r.Name, State: State(r.State), Version: int(r.Version), Digest: r.Digest, Clock: c, Now: c.At(r.RealNow)}
+	since := r.VersionAt
+	if r.StartedAt != nil && r.StartedAt.After(since) {
+		since = *r.StartedAt
+	}
+	return RunningCampaign{
+		Name: r.Name, State: State(r.State), Version: int(r.Version), Digest: r.Digest, Clock: c, Now: c.At(r.RealNow), Since: c.At(since),
+	}
 }
 
 // Campaign reads one campaign's clock and current version in this transaction.

@@ -246,6 +246,12 @@ type columns struct {
 		deadline                                             []*time.Time
 		slice                                                []*int32
 	}
+	exposures struct {
+		split, arm, campaign, member []string
+		version                      []int32
+		journey                      []int64
+		at                           []time.Time
+	}
 	trace    traceColumns
 	journeys struct {
 		id, cursor                                           []int64
@@ -324,6 +330,11 @@ select key, campaign, member, step, name, kind, bodies::jsonb, via, version, jou
        as i (key, campaign, member, step, name, kind, bodies, via, version, journey, at, deadline, slice, place)
  order by place`
 
+	exposeSQL = `
+insert into exposures (split, arm, campaign, member, version, journey, at)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::timestamptz[])
+    on conflict do nothing`
+
 	insertTraceSQL = `
 insert into trace (journey, turn, at, step, kind, params, campaign, version)
 select journey, turn, at, step, kind, params::jsonb, campaign, version
@@ -367,6 +378,9 @@ func (c *columns) queue(b *pgx.Batch) {
 	if m := &c.messages; len(m.key) > 0 {
 		b.Queue(claimMessagesSQL, m.key, m.campaign, m.member, m.step, m.name, m.kind, m.bodies, m.via, m.version, m.journey,
 			m.at, m.deadline, m.slice)
+	}
+	if x := &c.exposures; len(x.split) > 0 {
+		b.Queue(exposeSQL, x.split, x.arm, x.campaign, x.member, x.version, x.journey, x.at)
 	}
 	c.trace.queue(b)
 	if j := &c.journeys; len(j.id) > 0 {

@@ -41,6 +41,7 @@ type JourneyReport struct {
 	Outcomes []OutcomeReport `json:"outcomes"`
 	Steps    []StepReport    `json:"steps" doc:"In the order of the definition"`
 	Goal     *GoalReport     `json:"goal,omitempty" doc:"Absent for a journey without a goal"`
+	Splits   []SplitReport   `json:"splits,omitempty" doc:"In the order of the definition; absent for a journey without a split"`
 }
 
 // OutcomeReport is how many journeys ended so.
@@ -161,7 +162,7 @@ func (s *Store) Report(ctx context.Context, name string) (*Report, error) {
 		}
 		b := &reporter{q: q, name: name, definitions: make(map[int32]*campaign.Definition), r: report}
 		for _, part := range []func(context.Context) error{
-			b.readDefinitions, b.journeys, b.messages, b.offers, b.rewards, b.trouble,
+			b.readDefinitions, b.journeys, b.splits, b.messages, b.offers, b.rewards, b.trouble,
 		} {
 			if err := part(ctx); err != nil {
 				return err

@@ -14,7 +14,7 @@ import (
 // told: a workflow of its own may ask for it again and is answered the same; of a
 // slice's member it says when she falls due.
 func (t *TurnTx) Save(turn int, d *campaign.Decision, result *campaign.TurnResult) error {
-	for _, write := range []func(int, *campaign.Decision) error{t.saveOffers, t.saveSends, t.saveMember, t.saveReviews, t.saveTrace} {
+	for _, write := range []func(int, *campaign.Decision) error{t.saveOffers, t.saveSends, t.saveMember, t.saveReviews, t.saveExposures, t.saveTrace} {
 		if err := write(turn, d); err != nil {
 			return err
 		}
@@ -149,6 +149,16 @@ func (t *TurnTx) saveReviews(_ int, d *campaign.Decision) error {
 		}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (t *TurnTx) saveExposures(_ int, d *campaign.Decision) error {
+	c := &t.page.columns.exposures
+	for _, x := range d.Exposures {
+		c.split, c.arm, c.at = append(c.split, x.Split), append(c.arm, x.Arm), append(c.at, x.At)
+		c.campaign, c.member = append(c.campaign, t.row.Campaign), append(c.member, t.row.Member)
+		c.version, c.journey = append(c.version, t.row.Version), append(c.journey, t.row.ID)
 	}
 	return nil
 }

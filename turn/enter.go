@@ -230,7 +230,13 @@ type Sweeper struct {
 // Sweep looks at members page after page until all were looked at, its span is over, or
 // goOn says after a page that it is enough.
 func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, goOn func() bool) (campaign.SweepResult, error) {
-	for began := time.Now(); ; {
+	var (
+		seen string    // the version whose schedules were looked at,
+		next time.Time // and the next of their moments
+	)
+	began := time.Now()
+	enough := func() bool { return !goOn() || time.Since(began) > sweepSpan }
+	for {
 		running, err := s.Store.RunningCampaigns(ctx)
 		if err != nil {
 			return campaign.SweepResult{}, err
@@ -243,9 +249,27 @@ func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, goOn func()
 		if err != nil {
 			return campaign.SweepResult{}, &BrokenError{Campaign: in.Campaign, err: err}
 		}
+		if c := running[i]; seen != c.Digest || !next.IsZero() && !c.Now.Before(next) {
+			var all bool
+			if all, next, err = s.schedules(ctx, c, program, enough); err != nil {
+				return campaign.SweepResult{}, err
+			}
+			switch {
+			case all:
+				seen = c.Digest
+			case enough():
+				return campaign.SweepResult{Start: in.Start, After: in.After}, nil
+			default:
+				continue // somebody else was at it
+			}
+		}
 		starts := program.StartsBySegment()
 		if in.Start >= len(starts) {
-			return campaign.SweepResult{Wait: running[i].Clock.RealSpan(sweepEvery)}, nil
+			wait := sweepEvery
+			if !next.IsZero() {
+				wait = max(0, min(wait, next.Sub(running[i].Now)))
+			}
+			return campaign.SweepResult{Wait: running[i].Clock.RealSpan(wait) + wakeMargin}, nil
 		}
 		members, err := s.candidates(ctx, running[i], program, starts[in.Start], in.After)
 		if err != nil {
@@ -259,7 +283,7 @@ func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, goOn func()
 			continue
 		}
 		in.After = members[len(members)-1]
-		if !goOn() || time.Since(began) > sweepSpan {
+		if enough() {
 			return campaign.SweepResult{Start: in.Start, After: in.After}, nil
 		}
 	}

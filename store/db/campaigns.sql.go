@@ -112,7 +112,7 @@ func (q *Queries) EndDrained(ctx context.Context) ([]string, error) {
 }
 
 const getCampaign = `-- name: GetCampaign :one
-select name, state, version, clock_factor, clock_real, clock_start, created_at, started_at, ended_at from campaigns where name = $1
+select name, state, version, version_at, clock_factor, clock_real, clock_start, created_at, started_at, ended_at from campaigns where name = $1
 `
 
 func (q *Queries) GetCampaign(ctx context.Context, name string) (Campaign, error) {
@@ -122,6 +122,7 @@ func (q *Queries) GetCampaign(ctx context.Context, name string) (Campaign, error
 		&i.Name,
 		&i.State,
 		&i.Version,
+		&i.VersionAt,
 		&i.ClockFactor,
 		&i.ClockReal,
 		&i.ClockStart,
@@ -244,7 +245,7 @@ func (q *Queries) LiftStock(ctx context.Context, campaign string, offer string) 
 }
 
 const listCampaigns = `-- name: ListCampaigns :many
-select c.name, c.state, c.version, c.clock_factor, c.clock_real, c.clock_start, c.created_at, c.started_at, c.ended_at, v.digest, v.created_at as submitted_at, coalesce(v.definition ->> 'title', '')::text as title,
+select c.name, c.state, c.version, c.version_at, c.clock_factor, c.clock_real, c.clock_start, c.created_at, c.started_at, c.ended_at, v.digest, v.created_at as submitted_at, coalesce(v.definition ->> 'title', '')::text as title,
        (select count(*) from journeys j where j.campaign = c.name and j.status = 'active') as active
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
  where c.name > $1
@@ -255,6 +256,7 @@ type ListCampaignsRow struct {
 	Name        string
 	State       string
 	Version     int32
+	VersionAt   time.Time
 	ClockFactor int64
 	ClockReal   *time.Time
 	ClockStart  *time.Time
@@ -280,6 +282,7 @@ func (q *Queries) ListCampaigns(ctx context.Context, after string, size int32) (
 			&i.Name,
 			&i.State,
 			&i.Version,
+			&i.VersionAt,
 			&i.ClockFactor,
 			&i.ClockReal,
 			&i.ClockStart,
@@ -344,7 +347,7 @@ func (q *Queries) ListVersions(ctx context.Context, campaign string) ([]ListVers
 }
 
 const lockCampaign = `-- name: LockCampaign :one
-select name, state, version, clock_factor, clock_real, clock_start, created_at, started_at, ended_at from campaigns where name = $1 for update
+select name, state, version, version_at, clock_factor, clock_real, clock_start, created_at, started_at, ended_at from campaigns where name = $1 for update
 `
 
 func (q *Queries) LockCampaign(ctx context.Context, name string) (Campaign, error) {
@@ -354,6 +357,7 @@ func (q *Queries) LockCampaign(ctx context.Context, name string) (Campaign, erro
 		&i.Name,
 		&i.State,
 		&i.Version,
+		&i.VersionAt,
 		&i.ClockFactor,
 		&i.ClockReal,
 		&i.ClockStart,
@@ -459,7 +463,7 @@ func (q *Queries) SetStock(ctx context.Context, campaign string, offer string, s
 }
 
 const setVersion = `-- name: SetVersion :exec
-update campaigns set version = $2 where name = $1
+update campaigns set version = $2, version_at = clock_timestamp() where name = $1
 `
 
 func (q *Queries) SetVersion(ctx context.Context, name string, version int32) error {

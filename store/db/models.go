@@ -31,6 +31,7 @@ type Campaign struct {
 	Name        string
 	State       string
 	Version     int32
+	VersionAt   time.Time
 	ClockFactor int64
 	ClockReal   *time.Time
 	ClockStart  *time.Time
@@ -68,6 +69,16 @@ type Event struct {
 	Time       time.Time
 	StoredAt   time.Time
 	Properties json.RawMessage
+}
+
+type Exposure struct {
+	Journey  int64
+	Split    string
+	Arm      string
+	Campaign string
+	Version  int32
+	Member   string
+	At       time.Time
 }
 
 type Grant struct {
@@ -240,6 +251,16 @@ type Review struct {
 	State     string
 	At        time.Time
 	CreatedAt time.Time
+}
+
+type Schedule struct {
+	Campaign string
+	Journey  string
+	Schedule string
+	Segment  string
+	Moment   time.Time
+	After    string
+	Done     bool
 }
 
 type Slice struct {

@@ -413,6 +413,54 @@ func (q *Queries) ReportRewards(ctx context.Context, campaign string) ([]ReportR
 	return items, nil
 }
 
+const reportSplits = `-- name: ReportSplits :many
+select j.journey, x.version, x.split, x.arm,
+       count(distinct x.member)::bigint as members,
+       (count(distinct x.member) filter (where j.goal_at > x.at))::bigint as converted,
+       coalesce(sum(j.goal_minor) filter (where j.goal_at > x.at), 0)::bigint as value
+  from exposures x join journeys j on j.id = x.journey
+ where x.campaign = $1
+ group by j.journey, x.version, x.split, x.arm
+`
+
+type ReportSplitsRow struct {
+	Journey   string
+	Version   int32
+	Split     string
+	Arm       string
+	Members   int64
+	Converted int64
+	Value     int64
+}
+
+func (q *Queries) ReportSplits(ctx context.Context, campaign string) ([]ReportSplitsRow, error) {
+	rows, err := q.db.Query(ctx, reportSplits, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ReportSplitsRow{}
+	for rows.Next() {
+		var i ReportSplitsRow
+		if err := rows.Scan(
+			&i.Journey,
+			&i.Version,
+			&i.Split,
+			&i.Arm,
+			&i.Members,
+			&i.Converted,
+			&i.Value,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const reportSteps = `-- name: ReportSteps :many
 select j.journey, j.version, t.step, count(distinct t.journey)::bigint as reached
   from trace t join journeys j on j.id = t.journey

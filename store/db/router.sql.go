@@ -31,7 +31,7 @@ func (q *Queries) AddSliceIntents(ctx context.Context, slices []int32) error {
 }
 
 const campaignNow = `-- name: CampaignNow :one
-select c.name, c.state, c.version, c.clock_factor, c.clock_real, c.clock_start, c.created_at, c.started_at, c.ended_at, v.digest, clock_timestamp()::timestamptz as real_now
+select c.name, c.state, c.version, c.version_at, c.clock_factor, c.clock_real, c.clock_start, c.created_at, c.started_at, c.ended_at, v.digest, clock_timestamp()::timestamptz as real_now
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
  where c.name = $1
 `
@@ -40,6 +40,7 @@ type CampaignNowRow struct {
 	Name        string
 	State       string
 	Version     int32
+	VersionAt   time.Time
 	ClockFactor int64
 	ClockReal   *time.Time
 	ClockStart  *time.Time
@@ -57,6 +58,7 @@ func (q *Queries) CampaignNow(ctx context.Context, name string) (CampaignNowRow,
 		&i.Name,
 		&i.State,
 		&i.Version,
+		&i.VersionAt,
 		&i.ClockFactor,
 		&i.ClockReal,
 		&i.ClockStart,
@@ -363,7 +365,7 @@ func (q *Queries) PostponeIntents(ctx context.Context, seconds float64, ids []in
 }
 
 const runningCampaigns = `-- name: RunningCampaigns :many
-select c.name, c.state, c.version, c.clock_factor, c.clock_real, c.clock_start, c.created_at, c.started_at, c.ended_at, v.digest, clock_timestamp()::timestamptz as real_now
+select c.name, c.state, c.version, c.version_at, c.clock_factor, c.clock_real, c.clock_start, c.created_at, c.started_at, c.ended_at, v.digest, clock_timestamp()::timestamptz as real_now
   from campaigns c join campaign_versions v on v.campaign = c.name and v.version = c.version
  where c.state in ('running', 'paused')
 `
@@ -372,6 +374,7 @@ type RunningCampaignsRow struct {
 	Name        string
 	State       string
 	Version     int32
+	VersionAt   time.Time
 	ClockFactor int64
 	ClockReal   *time.Time
 	ClockStart  *time.Time
@@ -395,6 +398,7 @@ func (q *Queries) RunningCampaigns(ctx context.Context) ([]RunningCampaignsRow, 
 			&i.Name,
 			&i.State,
 			&i.Version,
+			&i.VersionAt,
 			&i.ClockFactor,
 			&i.ClockReal,
 			&i.ClockStart,

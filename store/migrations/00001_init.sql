@@ -9,6 +9,7 @@ create table campaigns (
     state           text not null default 'draft'
                     check (state in ('draft', 'running', 'paused', 'draining', 'ended')),
     version         int  not null,                -- the one that new entrants take
+    version_at      timestamptz not null default now(), -- since when
     clock_factor    bigint not null default 1 check (clock_factor between 1 and 86400),
     clock_real      timestamptz,                  -- when a demo clock was started
     clock_start     timestamptz,                  -- what it showed then
@@ -72,6 +73,20 @@ create table slices (
     unique (campaign, journey, slice)
 );
 
+-- How far each start at moments of the calendar has come: the latest moment, and up to
+-- which member by id she was let in for it. A page of members and the place that it
+-- leads to are written together.
+create table schedules (
+    campaign  text not null references campaigns,
+    journey   text not null,
+    schedule  text not null,
+    segment   text not null,
+    moment    timestamptz not null,                 -- campaign time
+    after     text not null default '',             -- the last member that was looked at
+    done      boolean not null,
+    primary key (campaign, journey, schedule, segment)
+);
+
 -- What the router has still to do. An intent is deleted in the transaction that did it.
 create table intents (
     id          bigint generated always as identity primary key,
@@ -114,7 +129,7 @@ create table journeys (
     goal_at      timestamptz,
     goal_event   text,
     goal_minor   bigint,
-    entered_by   text not null,                    -- event, segment or api
+    entered_by   text not null,                    -- event, segment, schedule or api
     start_event  text,                             -- the event that started it: once, however often it is routed
     slice        int references slices,            -- null: it has a workflow of its own
     due_at       timestamptz,                      -- of a slice's member: real time of the next look; null: an event will say
@@ -221,6 +236,20 @@ create table offers (
 create index offers_member on offers (member, campaign, offer);
 create index offers_campaign on offers (campaign, offer, state);
 create index offers_open on offers (campaign, offer) where state = 'open'; -- counted by every scrape
+
+-- At which arm of a split a member came, once for each journey and split. Who is held out
+-- is not exposed.
+create table exposures (
+    journey   bigint not null references journeys,
+    split     text not null,
+    arm       text not null,
+    campaign  text not null,
+    version   int not null,
+    member    text not null,
+    at        timestamptz not null,                 -- campaign time
+    primary key (journey, split)
+);
+create index exposures_campaign on exposures (campaign);
 
 -- Stock is exact under any number of simultaneous orders: the condition stands in the
 -- statement and the check stands behind it.
@@ -354,6 +383,6 @@ create table idempotency (
 
 -- +goose Down
 drop table idempotency, api_keys, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
-    offer_stock, offers, messages, effects, trace, turns, journeys, intents, events, members, slices, campaign_versions, campaigns;
+    offer_stock, exposures, offers, messages, effects, trace, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function append_only();

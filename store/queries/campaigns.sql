@@ -32,7 +32,7 @@ select sqlc.arg(campaign), coalesce(max(version), 0) + 1, sqlc.arg(digest), sqlc
 returning version;
 
 -- name: SetVersion :exec
-update campaigns set version = $2 where name = $1;
+update campaigns set version = $2, version_at = clock_timestamp() where name = $1;
 
 -- name: GetVersion :one
 select * from campaign_versions where campaign = $1 and version = $2;

@@ -21,6 +21,15 @@ select j.journey, j.version, t.step, count(distinct t.journey)::bigint as reache
  where t.campaign = $1 and t.kind = 'step'
  group by j.journey, j.version, t.step;
 
+-- name: ReportSplits :many
+select j.journey, x.version, x.split, x.arm,
+       count(distinct x.member)::bigint as members,
+       (count(distinct x.member) filter (where j.goal_at > x.at))::bigint as converted,
+       coalesce(sum(j.goal_minor) filter (where j.goal_at > x.at), 0)::bigint as value
+  from exposures x join journeys j on j.id = x.journey
+ where x.campaign = $1
+ group by j.journey, x.version, x.split, x.arm;
+
 -- name: ReportMessages :many
 select version, name, channel, state, count(*)::bigint as messages
   from messages where campaign = $1
