@@ -85,6 +85,13 @@ func TestStepsRoundTrip(t *testing.T) {
 		&campaign.Untag{Tags: []string{"t"}},
 		&campaign.Set{Assign: []campaign.Assign{{Attribute: "a", Value: "1"}}},
 		&campaign.Grant{Reward: "r"},
+		&campaign.AskQuestion{
+			Message: "m", Again: "n", Via: []string{"a"}, For: time.Hour, Grace: time.Minute, Repeat: 1, Otherwise: inner,
+			Answers: []campaign.AnswerForm{
+				{Name: "a", Type: campaign.TypeString, OneOf: []campaign.Choice{{Value: "x", Words: []string{"y"}}}}, {Name: "b", Type: campaign.TypeInt, Min: new(float64)},
+			},
+		},
+		&campaign.OpenReview{By: "r", About: "a", For: time.Hour, Otherwise: campaign.Reject, Approved: inner, Rejected: inner},
 		&campaign.Goto{Target: "l"},
 		&campaign.End{StepCommon: campaign.StepCommon{ID: "9", Label: "l", Line: 7}, Outcome: "o"},
 	}
@@ -122,6 +129,7 @@ func TestTraceWords(t *testing.T) {
 			"channel": "console", "what": "it", "price": "¥1.00", "paid": "¥0.50", "points": "10", "reward": "gift", "type": "ping",
 			"where": "exit", "detail": "why", "name": "send hi", "tags": "vip", "attribute": "city", "case": "true", "label": "again",
 			"outcome": "done", "value": "¥1.00", "by": "ping", "split": "s", "arm": "A", "round": "2", "times": "3",
+			"role": "coach", "answer": "goal", "backup": "owner", "decided": "approved", "why": "good",
 		}}
 		for _, lang := range []campaign.Lang{campaign.English, campaign.Chinese} {
 			words := line.Words(lang)

@@ -28,6 +28,7 @@ type Definition struct {
 	Member   []Property  `json:"member,omitempty"`
 	Events   []EventType `json:"events,omitempty"`
 	Segments []Segment   `json:"segments,omitempty"`
+	Roles    []Role      `json:"roles,omitempty"`
 	Offers   []Offer     `json:"offers,omitempty"`
 	Rewards  []Reward    `json:"rewards,omitempty"`
 	Messages []Message   `json:"messages,omitempty"`
@@ -95,6 +96,13 @@ func (t *EventType) Property(name string) (Property, bool) {
 type Segment struct {
 	Name string `json:"name"`
 	When string `json:"when"` // CEL
+}
+
+// Role is a part that people play in the campaign, such as the one who decides a review.
+type Role struct {
+	Name   string `json:"name"`
+	Title  string `json:"title"`            // the name unless told
+	Backup string `json:"backup,omitempty"` // the role that is asked when this one does not answer in time
 }
 
 // DefaultGrace is how long after its end an offer still listens for orders that were
@@ -241,6 +249,11 @@ func (d *Definition) Event(name string) (*EventType, bool) {
 // Segment finds a segment by name.
 func (d *Definition) Segment(name string) (*Segment, bool) {
 	return find(d.Segments, func(s *Segment) bool { return s.Name == name })
+}
+
+// Role finds a role by name.
+func (d *Definition) Role(name string) (*Role, bool) {
+	return find(d.Roles, func(r *Role) bool { return r.Name == name })
 }
 
 // Offer finds an offer by name.

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,15 @@ type Event struct {
 	// Stored is when PostgreSQL had it, on the campaign's clock.
 	Stored time.Time `json:"stored,omitzero"`
 }
+
+// ownEvents begins the ids of events that Banyan itself stores. Callers cannot use it.
+const ownEvents = "@banyan/"
+
+// OwnEventID is the id of an event that Banyan stores by itself.
+func OwnEventID(rest string) string { return ownEvents + rest }
+
+// OwnsEventID reports whether an event's id is of the kind that Banyan itself gives.
+func OwnsEventID(id string) bool { return strings.HasPrefix(id, ownEvents) }
 
 // Member is what expressions may read of a person. Attributes hold whatever callers
 // have put; a campaign reads those it declares, by the type that it declares.

@@ -36,6 +36,8 @@ const (
 	StepUntag  StepKind = "untag"
 	StepSet    StepKind = "set"
 	StepGrant  StepKind = "grant"
+	StepAsk    StepKind = "ask"
+	StepReview StepKind = "review"
 	StepGoto   StepKind = "goto"
 	StepEnd    StepKind = "end"
 )
@@ -54,6 +56,8 @@ var newStep = map[StepKind]func() Step{
 	StepUntag:  func() Step { return new(Untag) },
 	StepSet:    func() Step { return new(Set) },
 	StepGrant:  func() Step { return new(Grant) },
+	StepAsk:    func() Step { return new(AskQuestion) },
+	StepReview: func() Step { return new(OpenReview) },
 	StepGoto:   func() Step { return new(Goto) },
 	StepEnd:    func() Step { return new(End) },
 }
@@ -62,7 +66,7 @@ var newStep = map[StepKind]func() Step{
 func StepKinds() []StepKind {
 	return []StepKind{
 		StepSend, StepWait, StepAwait, StepOffer, StepChoose, StepSplit, StepRepeat, StepTag, StepUntag, StepSet, StepGrant,
-		StepGoto, StepEnd,
+		StepAsk, StepReview, StepGoto, StepEnd,
 	}
 }
 
@@ -204,6 +208,34 @@ type Grant struct {
 	Reward string `json:"reward"`
 }
 
+// AskQuestion puts a question to the member and waits for her reply. The reply is the
+// first answer that it fits. One that fits none makes the question be put again, Repeat
+// times at most. When the span For is over Otherwise runs.
+type AskQuestion struct {
+	StepCommon
+	Message   string        `json:"message"`
+	Again     string        `json:"again,omitempty"` // message of the repetition; Message unless told
+	Via       []string      `json:"via,omitempty"`
+	Answers   []AnswerForm  `json:"answers"`
+	For       time.Duration `json:"for"`
+	Grace     time.Duration `json:"grace,omitempty"`
+	Repeat    int           `json:"repeat,omitempty"`
+	Otherwise Steps         `json:"otherwise,omitempty"`
+}
+
+// OpenReview asks a person for a decision and goes on by it: Approved or Rejected. When
+// the span For is over the backup of the role By is asked, where it has one, for as long
+// again; when that is over too, Otherwise holds.
+type OpenReview struct {
+	StepCommon
+	By        string         `json:"by"` // role
+	About     string         `json:"about,omitempty"`
+	For       time.Duration  `json:"for"`
+	Otherwise ReviewDecision `json:"otherwise"`
+	Approved  Steps          `json:"approved,omitempty"`
+	Rejected  Steps          `json:"rejected,omitempty"`
+}
+
 // Goto goes on at a labelled step: forward, or back over a step that waits.
 type Goto struct {
 	StepCommon
@@ -248,6 +280,12 @@ func (*Set) Kind() StepKind { return StepSet }
 
 // Kind implements Step.
 func (*Grant) Kind() StepKind { return StepGrant }
+
+// Kind implements Step.
+func (*AskQuestion) Kind() StepKind { return StepAsk }
+
+// Kind implements Step.
+func (*OpenReview) Kind() StepKind { return StepReview }
 
 // Kind implements Step.
 func (*Goto) Kind() StepKind { return StepGoto }
@@ -361,6 +399,10 @@ func stepName(s Step) string {
 		return "set " + strings.Join(names, ", ")
 	case *Grant:
 		return "grant " + s.Reward
+	case *AskQuestion:
+		return "ask " + s.Message
+	case *OpenReview:
+		return "review by " + s.By
 	case *Goto:
 		return "goto " + s.Target
 	case *End:
@@ -391,6 +433,10 @@ func Children(s Step) []Block {
 		return blocks
 	case *Repeat:
 		return []Block{{RepeatBlock, s.Steps}}
+	case *AskQuestion:
+		return []Block{{"otherwise", s.Otherwise}}
+	case *OpenReview:
+		return []Block{{"approved", s.Approved}, {"rejected", s.Rejected}}
 	case *Send, *Wait, *Tag, *Untag, *Set, *Grant, *Goto, *End:
 		return nil
 	}

@@ -51,6 +51,16 @@ const (
 	TraceGoal          TraceKind = "goal"
 	TraceExited        TraceKind = "exited"
 	TraceEnded         TraceKind = "ended"
+	TraceReviewOpened  TraceKind = "review_opened"
+	TraceReviewSkipped TraceKind = "review_skipped"
+	TraceReviewBackup  TraceKind = "review_backup"
+	TraceReviewDecided TraceKind = "review_decided"
+	TraceReviewOver    TraceKind = "review_over"
+	TraceReviewTooLate TraceKind = "review_too_late"
+	TraceReviewDropped TraceKind = "review_withdrawn"
+	TraceAsked         TraceKind = "asked"
+	TraceAnswered      TraceKind = "answered"
+	TraceNotUnderstood TraceKind = "not_understood"
 	TraceFault         TraceKind = "fault"
 )
 
@@ -61,6 +71,8 @@ func TraceKinds() []TraceKind {
 		TraceTimedOut, TraceOfferOpened, TraceOfferSkipped, TraceOfferTaken, TraceOfferRefused, TraceOfferLapsed,
 		TraceOfferWithdraw, TraceUnderpaid, TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
 		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceEnded, TraceFault,
+		TraceAsked, TraceAnswered, TraceNotUnderstood,
+		TraceReviewOpened, TraceReviewSkipped, TraceReviewBackup, TraceReviewDecided, TraceReviewOver, TraceReviewTooLate, TraceReviewDropped,
 	}
 }
 
@@ -79,6 +91,7 @@ const (
 	ReasonFailed     = "channel_failed"
 	ReasonDeadline   = "deadline_passed"
 	ReasonEnded      = "campaign_ended"
+	ReasonAnswered   = "answered"
 )
 
 // Reasons for which a repeat goes into no further round.

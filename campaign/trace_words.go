@@ -16,6 +16,7 @@ var reasonsEnglish = map[string]string{
 	ReasonEnded:      "the campaign was ended",
 	ReasonTimes:      "that was the last one",
 	ReasonUntil:      "what they were repeated for has come true",
+	ReasonAnswered:   "the question was answered or given up before",
 	RefusedStock:     "sold out",
 	RefusedPerMember: "the limit per member is reached",
 	RefusedBudget:    "the budget is used up",
@@ -37,6 +38,7 @@ var reasonsChinese = map[string]string{
 	ReasonEnded:      "活动已结束",
 	ReasonTimes:      "已是最后一轮",
 	ReasonUntil:      "结束条件已满足",
+	ReasonAnswered:   "此前已回答或已不再等待",
 	RefusedStock:     "已售罄",
 	RefusedPerMember: "已达每人上限",
 	RefusedBudget:    "预算已用完",
@@ -99,6 +101,36 @@ var traceEnglish = wording{
 		return "left the journey because of " + p("type") + " (event " + p("event") + ")"
 	},
 	TraceEnded: func(p func(string) string) string { return "the journey ended: " + p("outcome") },
+	TraceAsked: func(p func(string) string) string {
+		return "asked " + p("message") + ", waits for a reply until " + p("until")
+	},
+	TraceAnswered: func(p func(string) string) string {
+		return "answered " + p("answer") + by(": ", p("value")) + " (event " + p("event") + ")"
+	},
+	TraceNotUnderstood: func(p func(string) string) string {
+		return "a reply fits no answer to " + p("message") + " (event " + p("event") + ")"
+	},
+	TraceReviewOpened: func(p func(string) string) string {
+		return "asked " + p("role") + " for a decision" + by(", until ", p("until"))
+	},
+	TraceReviewSkipped: func(p func(string) string) string {
+		return p("role") + " was NOT asked for a decision: " + p("reason")
+	},
+	TraceReviewTooLate: func(p func(string) string) string {
+		return p("decided") + " by " + p("by") + by(": ", p("why")) + "; the member had left the journey, so it changed nothing"
+	},
+	TraceReviewBackup: func(p func(string) string) string {
+		return p("role") + " did not decide in time; " + p("backup") + " is asked until " + p("until")
+	},
+	TraceReviewDecided: func(p func(string) string) string {
+		return p("decided") + " by " + p("by") + by(" (", closed(p("kind"), ")")) + by(": ", p("why"))
+	},
+	TraceReviewOver: func(p func(string) string) string {
+		return "nobody decided in time, so it counts as " + p("decided")
+	},
+	TraceReviewDropped: func(func(string) string) string {
+		return "the question for a decision was withdrawn, because the member left the journey"
+	},
 	TraceFault: func(p func(string) string) string {
 		return "the rule at " + p("where") + " could not be decided (" + p("detail") + "), taken as not true"
 	},
@@ -165,6 +197,34 @@ var traceChinese = wording{
 		return "因 " + p("type") + "（事件 " + p("event") + "）离开旅程"
 	},
 	TraceEnded: func(p func(string) string) string { return "旅程结束：" + p("outcome") },
+	TraceAsked: func(p func(string) string) string {
+		return "提问 " + p("message") + "，等待回复至 " + p("until")
+	},
+	TraceAnswered: func(p func(string) string) string {
+		return "回答 " + p("answer") + by("：", p("value")) + "（事件 " + p("event") + "）"
+	},
+	TraceNotUnderstood: func(p func(string) string) string {
+		return "回复不符合 " + p("message") + " 的任何答案（事件 " + p("event") + "）"
+	},
+	TraceReviewOpened: func(p func(string) string) string {
+		return "请 " + p("role") + " 审核" + by("，至 ", p("until"))
+	},
+	TraceReviewSkipped: func(p func(string) string) string {
+		return "未请 " + p("role") + " 审核：" + p("reason")
+	},
+	TraceReviewTooLate: func(p func(string) string) string {
+		return p("by") + " 审核：" + chineseDecision(p("decided")) + by("，理由：", p("why")) + "；会员已离开旅程，未改变任何步骤"
+	},
+	TraceReviewBackup: func(p func(string) string) string {
+		return p("role") + " 未按时审核，改请 " + p("backup") + "，至 " + p("until")
+	},
+	TraceReviewDecided: func(p func(string) string) string {
+		return p("by") + " 审核" + by("（", closed(p("kind"), "）")) + "：" + chineseDecision(p("decided")) + by("，理由：", p("why"))
+	},
+	TraceReviewOver: func(p func(string) string) string {
+		return "无人按时审核，视为" + chineseDecision(p("decided"))
+	},
+	TraceReviewDropped: func(func(string) string) string { return "会员已离开旅程，审核撤回" },
 	TraceFault: func(p func(string) string) string {
 		return "位于 " + p("where") + " 的规则无法判定（" + p("detail") + "），按不成立处理"
 	},
@@ -175,4 +235,23 @@ func by(lead, s string) string {
 		return ""
 	}
 	return lead + s
+}
+
+// closed puts an end to a text, if there is one.
+func closed(s, end string) string {
+	if s == "" {
+		return ""
+	}
+	return s + end
+}
+
+func chineseDecision(state string) string {
+	switch ReviewState(state) {
+	case ReviewApproved:
+		return "通过"
+	case ReviewRejected:
+		return "拒绝"
+	case ReviewOpen, ReviewWithdrawn:
+	}
+	return state
 }

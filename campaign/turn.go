@@ -103,28 +103,6 @@ func (c MemberChange) Empty() bool {
 	return len(c.AddTags) == 0 && len(c.RemoveTags) == 0 && len(c.Set) == 0
 }
 
-// ReviewKind says why a person must look.
-type ReviewKind string
-
-// Reasons for a review. In each of them somebody paid.
-const (
-	ReviewUnderpaid ReviewKind = "underpaid"      // paid less than the locked price
-	ReviewCurrency  ReviewKind = "wrong_currency" // paid in another currency
-	ReviewLate      ReviewKind = "late_payment"   // paid in time, arrived after the grace
-	ReviewSoldOut   ReviewKind = "paid_not_taken" // paid, but stock or per_member refused
-	ReviewAfterEnd  ReviewKind = "paid_after_end" // paid the locked price after the lock's end
-)
-
-// Review is opened for a person to decide.
-type Review struct {
-	Key    string            `json:"key"` // one review per key, however often it is found
-	Kind   ReviewKind        `json:"kind"`
-	Offer  string            `json:"offer,omitempty"`
-	Event  string            `json:"event"`
-	Detail map[string]string `json:"detail,omitempty"`
-	At     time.Time         `json:"at"`
-}
-
 // Exposure says at which arm of a split a member came, once for each journey and split.
 // Who is held out is not exposed.
 type Exposure struct {

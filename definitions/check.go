@@ -54,6 +54,7 @@ type checker struct {
 	badLocks  map[string]bool
 	orderSeen bool
 	splits    map[string]seenSplit // by name
+	replySeen bool
 }
 
 // add keeps a problem; behind the first thousand nobody reads on. Warnings are counted
@@ -112,7 +113,7 @@ var topShape = shape{
 	what: "a campaign",
 	keys: []string{
 		"language", "campaign", "title", "timezone", "currency", "window", "member", "events", "segments",
-		"offers", "rewards", "messages", "limits", "journeys",
+		"roles", "offers", "rewards", "messages", "limits", "journeys",
 	},
 	later: []string{
 		"lifecycle", "groups", "admission", "points", "referral", "replies", "content", "moderation",
@@ -133,6 +134,7 @@ func (c *checker) campaign(root node) {
 	c.member(top)
 	c.events(top)
 	c.segments(top)
+	c.roles(top)
 	c.offers(top)
 	c.rewards(top)
 	c.messages(top)
@@ -145,7 +147,7 @@ func (c *checker) campaign(root node) {
 
 // declared knows where each name of the file stands.
 type declared struct {
-	attributes, events, segments, offers, rewards, messages names
+	attributes, events, segments, roles, offers, rewards, messages names
 }
 
 // names are the declared names of one section in the order of the file. A name whose

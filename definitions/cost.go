@@ -97,6 +97,11 @@ func (w *way) block(steps campaign.Steps) (sends, wakes int64) {
 			sends++
 		case *campaign.Wait, *campaign.Await:
 			wakes++
+		case *campaign.AskQuestion:
+			sends += int64(1 + s.Repeat)
+			wakes += int64(1 + s.Repeat)
+		case *campaign.OpenReview:
+			wakes += 2 // the backup is asked, and a decision comes or the time is over
 		case *campaign.MakeOffer:
 			wakes += int64(1 + len(s.Remind))
 			sends += int64(len(s.Remind))

@@ -17,6 +17,7 @@ var sections = map[string]string{
 	"events": "events:\n  order.paid: {order: string, offer: string, amount: money}\n  order.refunded: {order: string}\n" +
 		"  lesson.attended: {lesson: string}\n",
 	"segments": "segments:\n  regular: count(\"lesson.attended\", duration(\"720h\")) >= 4\n",
+	"roles":    "roles:\n  coach: {backup: owner}\n  owner:\n",
 	"offers": "offers:\n  trial: {price: 9.90}\n  monthly-card: {price: 199, list_price: 299, lock: 48h}\n" +
 		"  gear: {price: 380}\n",
 	"rewards":  "rewards:\n  first-card: {points: 100}\n",
@@ -74,7 +75,7 @@ func campaignOf(t *testing.T, kind, block string) string {
 
 // complete adds the sections that a fragment does not have.
 func complete(fragment string) string {
-	for _, name := range []string{"campaign", "title", "member", "events", "segments", "offers", "rewards", "messages", "journeys"} {
+	for _, name := range []string{"campaign", "title", "member", "events", "segments", "roles", "offers", "rewards", "messages", "journeys"} {
 		if !strings.HasPrefix(fragment, name+":") && !strings.Contains(fragment, "\n"+name+":") {
 			fragment += sections[name]
 		}

@@ -70,6 +70,8 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 			return nil
 		}
 		return []*stepNode{s.target}
+	case *campaign.OpenReview:
+		return out // decided either way
 	case *campaign.Choose:
 		return out // the last block is what happens otherwise
 	case *campaign.Split:
@@ -86,8 +88,8 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 		}
 		// Without a lock it goes on at once; so it does where per_member is used up.
 		return append(out, next)
-	case *campaign.Await:
-		return append(out, next) // the event came
+	case *campaign.Await, *campaign.AskQuestion:
+		return append(out, next) // the event, or the answer, came
 	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil:
 	}
 	return append(out, next)
@@ -97,7 +99,7 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 // one with a lock, so that one slip is one problem.
 func (g *graph) waits(s campaign.Step) bool {
 	switch s := s.(type) {
-	case *campaign.Await:
+	case *campaign.Await, *campaign.AskQuestion, *campaign.OpenReview:
 		return true
 	case *campaign.Wait:
 		return g.waitsAlways(s)
@@ -179,8 +181,8 @@ func (g *graph) unreached(block []*stepNode) {
 				why = fmt.Sprintf("the step before it, in line %d, ends the journey", block[i-1].key.yaml.Line)
 			case *campaign.Goto:
 				why = fmt.Sprintf("the step before it, in line %d, jumps away", block[i-1].key.yaml.Line)
-			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.Choose, *campaign.Split,
-				*campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
+			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.AskQuestion, *campaign.OpenReview, *campaign.Choose,
+				*campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
 			}
 		}
 		g.problem(s.key, "unreachable-step", "this step is never reached: "+why, "remove it, or give it a `label:` that a `goto` names")

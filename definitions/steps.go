@@ -73,6 +73,10 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 		return setShape, (*checker).set
 	case campaign.StepGrant:
 		return grantShape, (*checker).grant
+	case campaign.StepAsk:
+		return askShape, (*checker).ask
+	case campaign.StepReview:
+		return reviewShape, (*checker).review
 	case campaign.StepGoto:
 		return gotoShape, (*checker).jump
 	case campaign.StepEnd:
@@ -82,7 +86,7 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 }
 
 // laterSteps are kinds of step that the language has and this build has not.
-var laterSteps = []string{"ask", "review", "team", "call"}
+var laterSteps = []string{"team", "call"}
 
 func stepKinds() []string {
 	kinds := campaign.StepKinds()

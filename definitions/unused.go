@@ -17,6 +17,7 @@ func (c *checker) unused() {
 		nobody, hint string
 	}{
 		{&c.declared.messages, "unused-message", "message", "nobody sends it", "send it with a step, or remove it"},
+		{&c.declared.roles, "unused-role", "role", "no review asks it", "ask it with a `review` step, or remove it"},
 		{&c.declared.offers, "unused-offer", "offer", "no step opens it and no expression names it", "open it with an `offer` step, or remove it"},
 		{&c.declared.rewards, "unused-reward", "reward", "no step grants it", "grant it with a step, or remove it"},
 		{&c.declared.segments, "unused-segment", "segment", "nobody uses it", `use it in a start, or as segment("NAME") in an expression, or remove it`},

@@ -44,6 +44,13 @@ func (r *runner) describe() {
 			title = def.Title
 		}
 		r.d.Summary = title + " locked until " + r.p.local(r.s.Offer.ExpiresAt)
+	case *campaign.AskQuestion:
+		r.d.Summary = "waits for a reply to " + s.Message + " until " + r.p.local(r.s.Deadline)
+		if r.s.Deadline.IsZero() {
+			r.d.Summary = "the question " + s.Message + " waits until " + r.p.local(r.nextDue())
+		}
+	case *campaign.OpenReview:
+		r.d.Summary = "waits for " + r.askedRole(s) + " to decide until " + r.p.local(r.s.Review.due())
 	case *campaign.Send:
 		for _, p := range r.s.Pending {
 			if p.Blocks {
@@ -62,8 +69,13 @@ func (r *runner) listens() []string {
 		types = append(types, campaign.EventOrderPaid)
 	}
 	for _, m := range r.s.Missed {
-		if s, ok := r.pl.nodes[m.Step].step.(*campaign.Await); ok {
+		switch s := r.pl.nodes[m.Step].step.(type) {
+		case *campaign.Await:
 			types = append(types, s.Events...)
+		case *campaign.AskQuestion:
+			types = append(types, campaign.EventReply)
+		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set,
+			*campaign.Grant, *campaign.OpenReview, *campaign.Goto, *campaign.End: // are never missed
 		}
 	}
 	if r.pl.Goal != nil && !r.s.Goal {
@@ -79,6 +91,12 @@ func (r *runner) listens() []string {
 				types = append(types, s.Events...)
 			case *campaign.MakeOffer:
 				types = append(types, campaign.EventOrderPaid)
+			case *campaign.AskQuestion:
+				if !r.s.Deadline.IsZero() && r.s.Asked.Put {
+					types = append(types, campaign.EventReply)
+				}
+			case *campaign.OpenReview:
+				types = append(types, campaign.EventReviewDecided)
 			case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
 				*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
 			}

@@ -36,6 +36,7 @@ type plan struct {
 	goal, exit *rules.Expr   // nil: no condition
 	types      []string      // every event type that may matter to it
 	needs      []campaign.Behaviour
+	scope      rules.Scope // of the steps' conditions and values
 	startNeeds []campaign.Behaviour
 }
 
@@ -115,7 +116,7 @@ func (c *compiler) template(where, src string, sc rules.Scope) *rules.Template {
 }
 
 func (c *compiler) plan(j *campaign.Journey) *plan {
-	pl := &plan{Journey: j, nodes: map[string]*node{}, labels: map[string]string{}}
+	pl := &plan{Journey: j, nodes: map[string]*node{}, labels: map[string]string{}, scope: rules.StepScope(j)}
 	at := "journeys." + j.Name
 	for i, s := range j.Starts {
 		var x *rules.Expr
@@ -180,7 +181,7 @@ func (c *compiler) block(pl *plan, steps campaign.Steps, next, at string) string
 }
 
 func (c *compiler) node(pl *plan, n *node, at string) {
-	scope := rules.StepScope(pl.Journey)
+	scope := pl.scope
 	msg := func(names ...string) {
 		for _, name := range names {
 			if m := c.p.messages[name]; m != nil {
@@ -235,6 +236,11 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 			n.exprs = append(n.exprs, x)
 			pl.needs = union(pl.needs, x)
 		}
+	case *campaign.AskQuestion:
+		msg(s.Message, s.Again)
+		pl.types = append(pl.types, campaign.EventReply)
+	case *campaign.OpenReview:
+		pl.types = append(pl.types, campaign.EventReviewDecided)
 	case *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Grant, *campaign.Goto, *campaign.End:
 	}
 }

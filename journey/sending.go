@@ -92,6 +92,7 @@ func (r *runner) notSent(p *Pending, why string, more ...string) {
 // firePending tries a waiting message again.
 func (r *runner) firePending(i int) {
 	p := r.s.Pending[i]
+	before := len(r.d.Sends)
 	done := r.send(&p)
 	if r.fault != nil {
 		return
@@ -107,6 +108,10 @@ func (r *runner) firePending(i int) {
 	case p.Blocks && r.s.Ending == "" && r.s.Step == p.Step && r.s.Visit == p.Visit:
 		r.since(p.Due, 0)
 		r.move(r.pl.nodes[p.Step].next)
+	case r.s.Waiting && r.s.Ending == "" && r.s.Step == p.Step && r.s.Visit == p.Visit && r.s.Deadline.IsZero():
+		if s, ok := r.pl.nodes[p.Step].step.(*campaign.AskQuestion); ok {
+			r.questionOut(r.pl.nodes[p.Step], s, p.Due, len(r.d.Sends) > before)
+		}
 	}
 }
 

@@ -39,9 +39,14 @@ type State struct {
 	Closed  []Offer   `json:"closed,omitempty"` // kept to judge orders that come too late
 	Missed  []Missed  `json:"missed,omitempty"` // awaits whose time ran out
 	Pending []Pending `json:"pending,omitempty"`
+	Asked   *Asked    `json:"asked,omitempty"`  // put last; the one a waiting ask step waits for
+	Review  *Review   `json:"review,omitempty"` // opened last; the one a waiting review step waits for
 	Goal    bool      `json:"goal,omitempty"`
 	Rounds  []Rounds  `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
 	Splits  []string  `json:"splits,omitempty"` // that the member was exposed to
+
+	// Answers are what the member has answered, by name.
+	Answers map[string]json.RawMessage `json:"answers,omitempty"`
 
 	Ending  string `json:"ending,omitempty"`  // over but for delayed messages
 	Outcome string `json:"outcome,omitempty"` // over

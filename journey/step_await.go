@@ -45,8 +45,14 @@ func (r *runner) timedOut(n *node, s *campaign.Await) {
 // missed records an event that by its own time would have ended a wait whose time has
 // run out since. It changes no step any more.
 func (r *runner) missed(e *campaign.Event) {
+	r.lateVerdict(e)
 	for _, m := range r.s.Missed {
 		n := r.pl.nodes[m.Step]
+		if s, ok := n.step.(*campaign.AskQuestion); ok && e.Type == campaign.EventReply && !e.Time.Before(m.Since) && !e.Time.After(m.Deadline) &&
+			e.Stored.After(m.Deadline.Add(s.Grace)) {
+			r.trace(campaign.TraceLate, n.id, "type", e.Type, "event", e.ID, "what", n.name)
+			return
+		}
 		s, ok := n.step.(*campaign.Await)
 		if ok && slices.Contains(s.Events, e.Type) && !e.Time.Before(m.Since) && !e.Time.After(m.Deadline) &&
 			e.Stored.After(m.Deadline.Add(s.Grace)) && r.holds("await "+n.id, n.when, e) {

@@ -239,7 +239,7 @@ func (r *runner) tooLate(o *Offer, e *campaign.Event, order string) {
 
 func (r *runner) review(kind campaign.ReviewKind, o *Offer, e *campaign.Event, order string, paid, price campaign.Money) {
 	r.d.Reviews = append(r.d.Reviews, campaign.Review{
-		Key: o.Key + "/review/" + e.ID, Kind: kind, Offer: o.Name, Event: e.ID, At: e.Time,
+		Key: o.Key + "/review/" + e.ID, Kind: kind, State: campaign.ReviewOpen, Step: o.Step, Offer: o.Name, Event: e.ID, At: e.Time,
 		Detail: map[string]string{"order": order, "paid": paid.String(), "price": price.String()},
 	})
 }

@@ -112,6 +112,14 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 		o := *state.Offer
 		r.s.Offer = &o
 	}
+	if state.Asked != nil {
+		a := *state.Asked
+		r.s.Asked = &a
+	}
+	if state.Review != nil {
+		v := *state.Review
+		r.s.Review = &v
+	}
 	r.sent = slices.Clone(in.Sent)
 	for k, v := range in.Taken {
 		r.taken[k] = v
@@ -241,6 +249,10 @@ func (r *runner) enter(n *node) {
 		r.enterSet(n, s)
 	case *campaign.Grant:
 		r.enterGrant(n, s)
+	case *campaign.AskQuestion:
+		r.enterAsk(n, s)
+	case *campaign.OpenReview:
+		r.enterReview(n, s)
 	case *campaign.Goto:
 		r.enterGoto(n, s)
 	case *campaign.End:
@@ -262,9 +274,21 @@ func (r *runner) event(e *campaign.Event) {
 	moved := false
 	if r.s.Waiting && r.s.Ending == "" {
 		n := r.pl.nodes[r.s.Step]
-		if s, ok := n.step.(*campaign.Await); ok && r.awaits(n, s, e) {
-			r.happened(n, e)
-			moved = true
+		switch s := n.step.(type) {
+		case *campaign.Await:
+			if r.awaits(n, s, e) {
+				r.happened(n, e)
+				moved = true
+			}
+		case *campaign.AskQuestion:
+			if r.isReply(s, e) {
+				r.replied(n, s, e)
+				moved = true
+			}
+		case *campaign.OpenReview:
+			moved = r.decided(n, e)
+		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set,
+			*campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event, or for an order, which was judged above
 		}
 	}
 	if !moved {
@@ -289,6 +313,7 @@ func (r *runner) judgeGoal(e *campaign.Event) {
 		if r.s.Waiting && r.waitsForOffer() {
 			r.withdraw(r.s.Offer)
 		}
+		r.withdrawReview()
 		r.dropPending(campaign.ReasonLeft)
 		r.finish(campaign.OutcomeConverted)
 	}
@@ -319,6 +344,12 @@ func (r *runner) stepDue() time.Time {
 		return r.s.Deadline.Add(s.Grace)
 	case *campaign.MakeOffer:
 		return r.s.Offer.GraceUntil
+	case *campaign.AskQuestion:
+		if !r.s.Deadline.IsZero() { // or the question is pending
+			return r.s.Deadline.Add(s.Grace)
+		}
+	case *campaign.OpenReview:
+		return r.s.Review.due()
 	case *campaign.Send: // its message is pending
 	case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto,
 		*campaign.End: // never wait
@@ -346,6 +377,10 @@ func (r *runner) fire(due time.Time) {
 		r.lapse(n)
 	case *campaign.Repeat:
 		r.nextRound(n, s)
+	case *campaign.AskQuestion:
+		r.notAnswered(n, s)
+	case *campaign.OpenReview:
+		r.reviewDue(n, s)
 	case *campaign.Send, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
 		*campaign.Goto, *campaign.End:
 		r.fault = campaign.Errorf(campaign.CodeInternal, "step %s of journey %s has no timer", n.id, r.in.ID.Journey)
@@ -383,6 +418,7 @@ func (r *runner) leave(outcome string) {
 	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() {
 		r.withdraw(r.s.Offer)
 	}
+	r.withdrawReview()
 	for i := range r.s.Open {
 		r.withdraw(&r.s.Open[i])
 	}
@@ -428,7 +464,7 @@ func (r *runner) with(e *campaign.Event) *rules.Facts { return r.withOffer(e, r.
 
 // withOffer is with for a message about an offer that need not be the one opened last.
 func (r *runner) withOffer(e *campaign.Event, o *Offer) *rules.Facts {
-	r.facts.Event, r.facts.Start = e, r.s.Start
+	r.facts.Event, r.facts.Start, r.facts.Answers = e, r.s.Start, r.s.Answers
 	r.facts.Offer = nil
 	if o != nil {
 		view := rules.OfferView{ID: o.ID, Name: o.Name, Price: o.Price, ListPrice: o.ListPrice, ExpiresAt: o.ExpiresAt}

@@ -212,7 +212,18 @@ func (w *world) apply(d *campaign.Decision) {
 		w.offers[o.ID] = o
 	}
 	for _, r := range d.Reviews {
-		w.reviews[r.Key] = r
+		old, ok := w.reviews[r.Key]
+		switch {
+		case r.State == campaign.ReviewOpen && !ok:
+			w.reviews[r.Key] = r
+		case r.State != campaign.ReviewOpen && ok && old.State == campaign.ReviewOpen:
+			old.State = r.State
+			w.reviews[r.Key] = old
+		case r.State == campaign.ReviewOpen && r.Kind == campaign.ReviewDecide:
+			w.t.Fatalf("review %s is opened twice", r.Key)
+		case r.State != campaign.ReviewOpen:
+			w.t.Fatalf("review %s goes from %q to %q", r.Key, old.State, r.State)
+		}
 	}
 	for _, tag := range d.Member.RemoveTags {
 		w.member.Tags = slices.DeleteFunc(w.member.Tags, func(s string) bool { return s == tag })
@@ -277,6 +288,13 @@ func (w *world) punctual(end time.Time) *world {
 	return nil
 }
 
+// lasting are the decisions that must not depend on when turns ran.
+var lasting = []campaign.TraceKind{
+	campaign.TraceRound, campaign.TraceRoundsOver, campaign.TraceExposed, campaign.TracePassed, campaign.TraceWaiting,
+	campaign.TraceLate, campaign.TraceHappened, campaign.TraceTimedOut, campaign.TraceReviewBackup, campaign.TraceReviewDecided,
+	campaign.TraceReviewOver, campaign.TraceReviewTooLate, campaign.TraceAnswered, campaign.TraceNotUnderstood,
+}
+
 // verdict is what must not depend on when turns ran.
 func (w *world) verdict() string {
 	var b strings.Builder
@@ -287,14 +305,11 @@ func (w *world) verdict() string {
 			o.OpenedAt.Format(time.RFC3339), o.ExpiresAt.Format(time.RFC3339), o.ClosedAt.Format(time.RFC3339), o.Order))
 	}
 	for _, r := range w.reviews {
-		lines = append(lines, fmt.Sprintf("review %s %s", r.Kind, r.Event))
+		lines = append(lines, fmt.Sprintf("review %s %s %s %s–%s", r.Kind, r.Event, r.State, r.At.Format(time.RFC3339), r.ClosesAt.Format(time.RFC3339)))
 	}
 	for _, l := range w.trace {
-		switch l.Kind {
-		case campaign.TraceLate, campaign.TraceHappened, campaign.TraceTimedOut, campaign.TraceRound, campaign.TraceRoundsOver,
-			campaign.TraceExposed, campaign.TracePassed, campaign.TraceWaiting:
+		if slices.Contains(lasting, l.Kind) {
 			lines = append(lines, fmt.Sprintf("%s %s %v", l.Kind, l.Step, l.Params))
-		default: // may tell of the moment of a turn
 		}
 	}
 	for _, x := range w.exposed {

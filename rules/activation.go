@@ -20,6 +20,8 @@ type Facts struct {
 	Member       *campaign.Member
 	Event, Start *campaign.Event
 	Offer        *OfferView
+	// Answers are what the member has answered to the journey's questions, by name.
+	Answers map[string]json.RawMessage
 	// Behaviour answers the questions that Behaviours lists. One that is missing here is
 	// an error when it is asked, never zero: a count that nobody fetched is not "none".
 	Behaviour map[campaign.Behaviour]campaign.BehaviourValue
@@ -91,6 +93,7 @@ type activation struct {
 	start      happening
 	offer      [offerSlots]slotValue
 	segments   []verdict
+	answers    []slotValue
 }
 
 // Slots of the built-in fields of a member.
@@ -118,6 +121,7 @@ func (e *Env) newActivation() *activation {
 		tags:       &tagList{},
 		attributes: make([]slotValue, len(e.attributes)),
 		segments:   make([]verdict, len(e.segments)),
+		answers:    make([]slotValue, len(e.answers)),
 	}
 	a.event = happening{of: func(f *Facts) *campaign.Event { return f.Event }, slots: make([]slotValue, len(e.properties))}
 	a.start = happening{of: func(f *Facts) *campaign.Event { return f.Start }, slots: make([]slotValue, len(e.properties))}
@@ -148,7 +152,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case varNow:
 		a.now.setTime(a.facts.Now, a.env.loc)
 		return a.now.val, true
-	case varMember, varEvent, varStart, varOffer, varCampaign, varLiteral, varBehaviour, varSegment:
+	case varMember, varEvent, varStart, varOffer, varAnswers, varCampaign, varLiteral, varBehaviour, varSegment:
 		return a, true
 	}
 	return nil, false

@@ -19,6 +19,7 @@ type Env struct {
 	loc *time.Location
 
 	attributes   []campaign.Property // declared member attributes that can be read
+	answers      []propertySlot      // what the journeys ask
 	properties   map[propertySlot]int
 	propertyList []propertySlot
 	zeroes       map[campaign.Type]ref.Val
@@ -102,6 +103,13 @@ func (e *Env) declare() {
 			e.attributes = append(e.attributes, p)
 		}
 	}
+	for i := range e.def.Journeys {
+		for _, p := range answersOf(&e.def.Journeys[i]) {
+			if slot := (propertySlot{p.Name, p.Type}); !slices.Contains(e.answers, slot) {
+				e.answers = append(e.answers, slot)
+			}
+		}
+	}
 	for _, event := range e.def.Events {
 		e.eventNames = append(e.eventNames, event.Name)
 		for _, p := range event.Properties {
@@ -143,6 +151,10 @@ func (e *Env) in(sc Scope, key string) (*scoped, error) {
 	if sc.Offer {
 		s.objects[varOffer] = offerObject()
 		s.variables = append(s.variables, varOffer)
+	}
+	if len(sc.Answers) > 0 {
+		s.objects[varAnswers] = e.answersObject(sc.Answers)
+		s.variables = append(s.variables, varAnswers)
 	}
 	s.variables = append(s.variables, varCampaign, varNow)
 

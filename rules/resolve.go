@@ -148,6 +148,8 @@ func (r *resolver) unknownVariable(e ast.Expr, name string) {
 		issue.Message, issue.Hint = "`start` cannot be read here", "no journey has begun yet; readable are "+listNames(known)
 	case varOffer:
 		issue.Message, issue.Hint = "`offer` cannot be read here", "no offer has been made yet; readable are "+listNames(known)
+	case varAnswers:
+		issue.Message, issue.Hint = "`answers` cannot be read here", "no question has been asked; readable are "+listNames(known)
 	default:
 		for _, v := range known {
 			o, ok := r.scope.objects[v]

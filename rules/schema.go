@@ -16,6 +16,7 @@ const (
 	varEvent    = "event"
 	varStart    = "start"
 	varOffer    = "offer"
+	varAnswers  = "answers"
 	varCampaign = "campaign"
 	varNow      = "now"
 )

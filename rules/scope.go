@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/banyanhq/banyan/campaign"
@@ -13,10 +14,11 @@ import (
 // declared with different types in two of them cannot be read. A property that the
 // actual event lacks reads as the zero value.
 type Scope struct {
-	Event    []string // event types that `event` may be; empty: `event` cannot be read
-	Start    []string // event types that `start` may be
-	HasStart bool     // `start` can be read even if Start is empty: then it has id, type and time alone
-	Offer    bool     // `offer` can be read
+	Event    []string            // event types that `event` may be; empty: `event` cannot be read
+	Start    []string            // event types that `start` may be
+	HasStart bool                // `start` can be read even if Start is empty: then it has id, type and time alone
+	Offer    bool                // `offer` can be read
+	Answers  []campaign.Property // what `answers` may hold; empty: it cannot be read
 }
 
 // StartScope is the scope of a journey's start condition on an event.
@@ -26,7 +28,7 @@ func StartScope(event string) Scope { return Scope{Event: []string{event}} }
 // to the given events.
 func TriggerScope(j *campaign.Journey, events ...string) Scope {
 	_, offers := moves(j.Steps)
-	return Scope{Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers}
+	return Scope{Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Answers: answersOf(j)}
 }
 
 // StepScope is the scope of the conditions and values inside a journey's steps. There,
@@ -39,7 +41,7 @@ func StepScope(j *campaign.Journey) Scope {
 	if offers {
 		events = append(events, campaign.EventOrderPaid)
 	}
-	return Scope{Event: events, Start: starts, HasStart: true, Offer: offers}
+	return Scope{Event: events, Start: starts, HasStart: true, Offer: offers, Answers: answersOf(j)}
 }
 
 // MessageScope is the scope of a message's text: any journey of the campaign may send it,
@@ -51,6 +53,7 @@ func MessageScope(def *campaign.Definition) Scope {
 		sc.Event = append(sc.Event, of.Event...)
 		sc.Start = append(sc.Start, of.Start...)
 		sc.Offer = sc.Offer || of.Offer
+		sc.Answers = append(sc.Answers, of.Answers...)
 	}
 	return sc
 }
@@ -77,8 +80,8 @@ func moves(steps campaign.Steps) (events []string, offers bool) {
 			events = append(events, s.Events...)
 		case *campaign.MakeOffer:
 			offers = true
-		case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
-			*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
+		case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set,
+			*campaign.Grant, *campaign.AskQuestion, *campaign.OpenReview, *campaign.Goto, *campaign.End: // wait for no event
 		}
 		for _, block := range campaign.Children(s) {
 			inner, makes := moves(block.Steps)
@@ -122,6 +125,15 @@ func (sc Scope) key() string {
 	}
 	if sc.Offer {
 		b.WriteByte('o')
+	}
+	for _, p := range sc.Answers {
+		b.WriteByte(2)
+		b.WriteString(p.Name)
+		b.WriteByte(0)
+		b.WriteString(string(p.Type))
+		for _, v := range p.OneOf {
+			b.WriteString(strconv.Quote(v))
+		}
 	}
 	return b.String()
 }

@@ -128,7 +128,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
 		s.registerHealth, s.registerCampaigns, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
-		s.registerEvents, s.registerEntries, s.registerOffers, s.registerKeys, s.registerDocs,
+		s.registerEvents, s.registerEntries, s.registerOffers, s.registerReviews, s.registerKeys, s.registerDocs,
 	} {
 		register()
 	}

@@ -164,6 +164,15 @@ func TestDoctor(t *testing.T) {
 		{"ledger", "insert into ledger_postings (key, kind) values ('x', 'grant')", ""},
 		{"stock", "update offer_stock set taken = taken + 1", "update offer_stock set taken = taken - 1"},
 		{"budgets", "update budgets set used = used + 1", "update budgets set used = used - 1"},
+		{
+			"reviews", "insert into reviews (key, kind, campaign, journey, member, step, at) select 'k', 'decision', campaign, id, member, 'none', now() from journeys limit 1",
+			"delete from reviews where key = 'k'",
+		},
+		{
+			"reviews", "insert into reviews (key, kind, campaign, journey, member, state, decided_by, decided_at, at) " +
+				"select 'k', 'decision', campaign, id, member, 'approved', 'li', now(), now() from journeys limit 1",
+			"delete from reviews where key = 'k'",
+		},
 		{"event numbers", "update members set event_seq = 5 where id = 'm-02'", "update members set event_seq = 0 where id = 'm-02'"},
 		{"router", "insert into intents (kind, member, created_at) values ('member', 'm-02', now() - interval '1 hour')", "delete from intents"},
 		{

@@ -38,7 +38,11 @@ func newVocabulary(catalog *store.Catalog) *vocabulary {
 		for _, p := range c.Definition.Member {
 			v.attributes[p.Name] = append(v.attributes[p.Name], declared{p, c.Definition.Currency})
 		}
-		for _, e := range c.Definition.Events {
+		events := c.Definition.Events
+		if c.Definition.Asks() {
+			events = append(slices.Clone(events), campaign.ReplyEvent()) // known to whoever asks, declared or not
+		}
+		for _, e := range events {
 			t, ok := v.types[e.Name]
 			if !ok {
 				t = &eventType{properties: make(map[string][]declared)}
@@ -113,6 +117,9 @@ func (v *vocabulary) event(w *EventRequest, path string) (campaign.Event, []Prob
 	e := campaign.Event{ID: w.ID, Type: w.Type, Member: w.Member, Properties: w.Properties}
 	if why := checkID(w.ID); why != "" {
 		add("id", "the event's id cannot be used: "+why, "an id of your own, the same again whenever the same event is sent again")
+	}
+	if campaign.OwnsEventID(w.ID) {
+		add("id", "ids that begin like this are Banyan's own", "an id of your own")
 	}
 	if why := checkID(w.Member); why != "" {
 		add("member", "the member's id cannot be used: "+why, "")

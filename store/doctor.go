@@ -47,7 +47,7 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			return err
 		}
 		for _, check := range []func(context.Context, *db.Queries) (Finding, error){
-			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkSequences, checkIntents, checkEffects,
+			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkReviews, checkSequences, checkIntents, checkEffects,
 		} {
 			f, err := check(ctx, q)
 			if err != nil {
@@ -114,6 +114,14 @@ func checkPostings(ctx context.Context, q *db.Queries) (Finding, error) {
 func checkGrants(ctx context.Context, q *db.Queries) (Finding, error) {
 	n, err := q.DoctorGrants(ctx)
 	return none("grants", "every grant is booked once", "%d grants without a posting, or postings without a grant", n), err
+}
+
+func checkReviews(ctx context.Context, q *db.Queries) (Finding, error) {
+	r, err := q.DoctorReviews(ctx)
+	if r.Forgotten+r.Untold == 0 {
+		return Finding{Check: "reviews", OK: true, Detail: "every open review has a journey that waits for it, and every decision was told"}, err
+	}
+	return Finding{Check: "reviews", Detail: fmt.Sprintf("%d open reviews for which no journey waits, %d decisions that no journey was told of", r.Forgotten, r.Untold)}, err
 }
 
 func checkSequences(ctx context.Context, q *db.Queries) (Finding, error) {

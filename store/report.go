@@ -28,7 +28,7 @@ type Report struct {
 	Rewards  []RewardReport  `json:"rewards"`
 	Budgets  []BudgetReport  `json:"budgets" doc:"Rewards with a limit, all versions together"`
 	Late     []LateReport    `json:"late" doc:"Events that were in time and arrived too late"`
-	Reviews  []ReviewReport  `json:"reviews" doc:"What a person must look at: somebody paid"`
+	Reviews  []ReviewReport  `json:"reviews" doc:"What people are asked to decide, by kind and state"`
 }
 
 // JourneyReport is one journey in one version.
@@ -131,7 +131,7 @@ type LateReport struct {
 type ReviewReport struct {
 	Version int    `json:"version"`
 	Kind    string `json:"kind"`
-	State   string `json:"state" enum:"open,approved,rejected"`
+	State   string `json:"state" enum:"open,approved,rejected,withdrawn"`
 	Reviews int64  `json:"reviews"`
 }
 

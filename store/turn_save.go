@@ -139,13 +139,23 @@ func (t *TurnTx) saveMember(_ int, d *campaign.Decision) error {
 func (t *TurnTx) saveReviews(_ int, d *campaign.Decision) error {
 	for i := range d.Reviews {
 		r := &d.Reviews[i]
-		detail, err := json.Marshal(r.Detail)
-		if err != nil {
-			return err
+		if r.State != campaign.ReviewOpen {
+			if err := t.page.queued.CloseReview(context.Background(), string(r.State), &r.At, r.Key); err != nil {
+				return err
+			}
+			continue
+		}
+		detail := []byte("{}")
+		if len(r.Detail) > 0 {
+			var err error
+			if detail, err = json.Marshal(r.Detail); err != nil {
+				return err
+			}
 		}
 		if err := t.page.queued.OpenReview(context.Background(), db.OpenReviewParams{
 			Key: r.Key, Kind: string(r.Kind), Campaign: t.row.Campaign, Journey: t.row.ID, Member: t.row.Member,
-			Offer: r.Offer, Event: r.Event, Detail: detail, At: r.At,
+			Step: r.Step, Offer: r.Offer, Event: r.Event, Detail: detail, At: r.At, Role: r.Role, Backup: r.Backup, About: r.About,
+			Otherwise: string(r.Otherwise), EscalatesAt: orNull(r.EscalatesAt), ClosesAt: orNull(r.ClosesAt),
 		}); err != nil {
 			return err
 		}

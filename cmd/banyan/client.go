@@ -32,6 +32,9 @@ type client struct {
 	server *url.URL
 	key    string
 	http   *http.Client
+	// repeats goes with a write that is not one and the same when it is repeated: the
+	// Idempotency-Key by which the server knows it again; empty: none is needed.
+	repeats string
 }
 
 func newClient(g *Globals) (*client, error) {
@@ -91,6 +94,9 @@ func (c *client) once(ctx context.Context, method, path, contentType string, bod
 	}
 	request.Header.Set("Authorization", "Bearer "+c.key)
 	request.Header.Set("User-Agent", "banyan/"+version)
+	if c.repeats != "" && method != http.MethodGet {
+		request.Header.Set("Idempotency-Key", c.repeats)
+	}
 	if contentType != "" {
 		request.Header.Set("Content-Type", contentType)
 	}

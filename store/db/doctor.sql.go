@@ -272,6 +272,27 @@ func (q *Queries) DoctorPostponed(ctx context.Context) ([]DoctorPostponedRow, er
 	return items, nil
 }
 
+const doctorReviews = `-- name: DoctorReviews :one
+select (count(*) filter (where r.state = 'open' and (j.status = 'done' or j.step <> r.step)))::bigint as forgotten,
+       (count(*) filter (where r.decided_by <> '' and not exists (select from events e where e.id = '@banyan/review/' || r.id)))::bigint as untold
+  from reviews r join journeys j on j.id = r.journey
+ where r.kind = 'decision' and (r.state = 'open' or r.decided_by <> '')
+`
+
+type DoctorReviewsRow struct {
+	Forgotten int64
+	Untold    int64
+}
+
+// A review is open as long as its journey waits at its step; a person's decision was told
+// to the journey as an event.
+func (q *Queries) DoctorReviews(ctx context.Context) (DoctorReviewsRow, error) {
+	row := q.db.QueryRow(ctx, doctorReviews)
+	var i DoctorReviewsRow
+	err := row.Scan(&i.Forgotten, &i.Untold)
+	return i, err
+}
+
 const doctorSequences = `-- name: DoctorSequences :one
 select count(*)::bigint from members m
  where m.event_seq <> coalesce((select max(seq) from events e where e.member = m.id), 0)

@@ -239,18 +239,30 @@ type OfferStock struct {
 }
 
 type Review struct {
-	ID        int64
-	Key       string
-	Kind      string
-	Campaign  string
-	Journey   int64
-	Member    string
-	Offer     string
-	Event     string
-	Detail    json.RawMessage
-	State     string
-	At        time.Time
-	CreatedAt time.Time
+	ID          int64
+	Key         string
+	Kind        string
+	Campaign    string
+	Journey     int64
+	Member      string
+	Step        string
+	Offer       string
+	Event       string
+	Detail      json.RawMessage
+	Role        string
+	Backup      string
+	About       string
+	Otherwise   string
+	EscalatesAt *time.Time
+	ClosesAt    *time.Time
+	State       string
+	At          time.Time
+	ClaimedBy   string
+	ClaimedAt   *time.Time
+	DecidedBy   string
+	Reason      string
+	DecidedAt   *time.Time
+	CreatedAt   time.Time
 }
 
 type Schedule struct {

@@ -90,6 +90,16 @@ func (q *Queries) CloseOffer(ctx context.Context, arg CloseOfferParams) error {
 	return err
 }
 
+const closeReview = `-- name: CloseReview :exec
+update reviews set state = $1, decided_at = $2 where key = $3 and state = 'open'
+`
+
+// One that a person has decided meanwhile stays as she decided it.
+func (q *Queries) CloseReview(ctx context.Context, state string, at *time.Time, key string) error {
+	_, err := q.db.Exec(ctx, closeReview, state, at, key)
+	return err
+}
+
 const countGrants = `-- name: CountGrants :one
 select count(*)::int from grants
  where member = $1 and campaign is not distinct from $2 and reward is not distinct from $3
@@ -178,20 +188,27 @@ func (q *Queries) InsertGrant(ctx context.Context, arg InsertGrantParams) error 
 }
 
 const openReview = `-- name: OpenReview :exec
-insert into reviews (key, kind, campaign, journey, member, offer, event, detail, at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (key) do nothing
+insert into reviews (key, kind, campaign, journey, member, step, offer, event, detail, at, role, backup, about, otherwise, escalates_at, closes_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (key) do nothing
 `
 
 type OpenReviewParams struct {
-	Key      string
-	Kind     string
-	Campaign string
-	Journey  int64
-	Member   string
-	Offer    string
-	Event    string
-	Detail   json.RawMessage
-	At       time.Time
+	Key         string
+	Kind        string
+	Campaign    string
+	Journey     int64
+	Member      string
+	Step        string
+	Offer       string
+	Event       string
+	Detail      json.RawMessage
+	At          time.Time
+	Role        string
+	Backup      string
+	About       string
+	Otherwise   string
+	EscalatesAt *time.Time
+	ClosesAt    *time.Time
 }
 
 func (q *Queries) OpenReview(ctx context.Context, arg OpenReviewParams) error {
@@ -201,10 +218,17 @@ func (q *Queries) OpenReview(ctx context.Context, arg OpenReviewParams) error {
 		arg.Campaign,
 		arg.Journey,
 		arg.Member,
+		arg.Step,
 		arg.Offer,
 		arg.Event,
 		arg.Detail,
 		arg.At,
+		arg.Role,
+		arg.Backup,
+		arg.About,
+		arg.Otherwise,
+		arg.EscalatesAt,
+		arg.ClosesAt,
 	)
 	return err
 }

@@ -343,22 +343,38 @@ create table grants (
 create index grants_member on grants (member, campaign, reward, at);
 create index grants_campaign on grants (campaign, reward, state);
 
--- For people to decide; so far opened and listed, decided in a later version.
+-- For people to decide. For one of kind decision a journey waits, until closes_at; the
+-- others are there because somebody paid. All times but created_at are the campaign's.
 create table reviews (
-    id        bigint generated always as identity primary key,
-    key       text not null unique,
-    kind      text not null,
-    campaign  text not null,
-    journey   bigint not null references journeys,
-    member    text not null,
-    offer     text not null default '',
-    event     text not null,
-    detail    jsonb not null default '{}',
-    state     text not null default 'open' check (state in ('open', 'approved', 'rejected')),
-    at        timestamptz not null,
-    created_at timestamptz not null default now()
+    id            bigint generated always as identity primary key,
+    key           text not null unique,
+    kind          text not null,
+    campaign      text not null,
+    journey       bigint not null references journeys,
+    member        text not null,
+    step          text not null default '',
+    offer         text not null default '',
+    event         text not null default '',
+    detail        jsonb not null default '{}',
+    role          text not null default '',         -- who is asked until escalates_at
+    backup        text not null default '',         -- and from then on
+    about         text not null default '',
+    otherwise     text not null default '' check (otherwise in ('', 'approve', 'reject')),
+    escalates_at  timestamptz,                      -- null: the role has no backup
+    closes_at     timestamptz,                      -- null: no journey waits
+    state         text not null default 'open' check (state in ('open', 'approved', 'rejected', 'withdrawn')),
+    at            timestamptz not null,             -- opened, or what it is about happened
+    claimed_by    text not null default '',         -- the callers' own ids of people
+    claimed_at    timestamptz,
+    decided_by    text not null default '',         -- empty in a closed one: nobody in time
+    reason        text not null default '',
+    decided_at    timestamptz,
+    created_at    timestamptz not null default now(),
+    check ((state = 'open') = (decided_at is null)),
+    check ((claimed_by = '') = (claimed_at is null))
 );
 create index reviews_campaign on reviews (campaign, state);
+create index reviews_open on reviews (id) where state = 'open';
 
 create table api_keys (
     id          bigint generated always as identity primary key,

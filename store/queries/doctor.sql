@@ -38,6 +38,14 @@ select b.campaign, b.reward, b.used, coalesce(g.points, 0)::bigint as granted
  where b.used <> coalesce(g.points, 0)
  order by b.campaign, b.reward limit 20;
 
+-- name: DoctorReviews :one
+-- A review is open as long as its journey waits at its step; a person's decision was told
+-- to the journey as an event.
+select (count(*) filter (where r.state = 'open' and (j.status = 'done' or j.step <> r.step)))::bigint as forgotten,
+       (count(*) filter (where r.decided_by <> '' and not exists (select from events e where e.id = '@banyan/review/' || r.id)))::bigint as untold
+  from reviews r join journeys j on j.id = r.journey
+ where r.kind = 'decision' and (r.state = 'open' or r.decided_by <> '');
+
 -- name: DoctorIntents :one
 -- That a whole campaign looks again may take its time, and lets everything else go first.
 select count(*)::bigint as waiting,

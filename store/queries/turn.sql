@@ -53,8 +53,12 @@ update offers set state = sqlc.arg(state), closed_at = sqlc.arg(closed_at), orde
  where id = sqlc.arg(id) and state = 'open';
 
 -- name: OpenReview :exec
-insert into reviews (key, kind, campaign, journey, member, offer, event, detail, at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (key) do nothing;
+insert into reviews (key, kind, campaign, journey, member, step, offer, event, detail, at, role, backup, about, otherwise, escalates_at, closes_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (key) do nothing;
+
+-- name: CloseReview :exec
+-- One that a person has decided meanwhile stays as she decided it.
+update reviews set state = sqlc.arg(state), decided_at = sqlc.arg(at) where key = sqlc.arg(key) and state = 'open';
 
 -- name: HasStock :one
 select exists (select from offer_stock where campaign = $1 and offer = $2);
