@@ -25,6 +25,7 @@ var house = map[string]struct {
 	"rules":                        {may: []string{"campaign"}, libs: []string{"cel"}},
 	"definitions":                  {may: []string{"campaign", "rules"}, libs: []string{"yaml"}},
 	"journey":                      {may: []string{"campaign", "rules"}},
+	"simulate":                     {may: []string{"campaign", "definitions", "journey", "rules"}},
 	"store":                        {may: []string{"campaign", "store/db"}, libs: []string{"pgx"}},
 	"store/db":                     {libs: []string{"pgx"}},
 	"turn":                         {may: []string{"campaign", "journey", "store"}},

@@ -12,6 +12,11 @@ import (
 // more than a warning, and all problems in the order of their positions. The name of
 // the file is only for the messages; nothing is opened.
 func Check(file string, source []byte) (*campaign.Definition, Problems) {
+	_, def, problems := check(file, source)
+	return def, problems
+}
+
+func check(file string, source []byte) (*checker, *campaign.Definition, Problems) {
 	text := string(source)
 	c := &checker{
 		src: newSource(file, text), def: &campaign.Definition{},
@@ -22,9 +27,9 @@ func Check(file string, source []byte) (*campaign.Definition, Problems) {
 	}
 	problems := c.problems.order()
 	if problems.Refused() {
-		return nil, problems
+		return c, nil, problems
 	}
-	return c.def, problems
+	return c, c.def, problems
 }
 
 // checker is one reading of one file. It goes over the file twice: first every section
@@ -36,6 +41,8 @@ type checker struct {
 	problems Problems
 	errors   int
 	warnings int
+
+	tests []Test
 
 	root        node
 	declared    declared
@@ -113,7 +120,7 @@ var topShape = shape{
 	what: "a campaign",
 	keys: []string{
 		"language", "campaign", "title", "timezone", "currency", "window", "member", "events", "segments",
-		"roles", "offers", "rewards", "messages", "limits", "journeys",
+		"roles", "offers", "rewards", "messages", "limits", "journeys", "tests",
 	},
 	later: []string{
 		"lifecycle", "groups", "admission", "points", "referral", "replies", "content", "moderation",
@@ -143,6 +150,7 @@ func (c *checker) campaign(root node) {
 	c.compile()
 	c.flows()
 	c.unused()
+	c.allTests(top)
 }
 
 // declared knows where each name of the file stands.

@@ -45,9 +45,16 @@ const enoughSteps = 1_000
 // the budget allow it) it returns the question instead of a decision: the driver
 // answers it under a lock and calls again with the same state and the answer added.
 func (p *Program) Turn(state State, in Input) (campaign.Decision, *campaign.Ask, error) {
+	return saved(p.TurnState(state, in))
+}
+
+// TurnState is Turn for a driver that keeps states in memory: the new state comes as it
+// is, and the decision holds none. It may point to the input's events, which therefore
+// must not change afterwards.
+func (p *Program) TurnState(state State, in Input) (State, campaign.Decision, *campaign.Ask, error) {
 	pl, err := p.plan(in.ID.Journey)
 	if err != nil {
-		return campaign.Decision{}, nil, err
+		return State{}, campaign.Decision{}, nil, err
 	}
 	r := newRunner(p, pl, state, &in)
 	r.live()
@@ -59,9 +66,14 @@ func (p *Program) Turn(state State, in Input) (campaign.Decision, *campaign.Ask,
 // and a conversion that by its own time fell into the journey counts, however late it
 // arrives.
 func (p *Program) After(state State, in Input) (campaign.Decision, *campaign.Ask, error) {
+	return saved(p.AfterState(state, in))
+}
+
+// AfterState is After for a driver that keeps states in memory, as TurnState is Turn.
+func (p *Program) AfterState(state State, in Input) (State, campaign.Decision, *campaign.Ask, error) {
 	pl, err := p.plan(in.ID.Journey)
 	if err != nil {
-		return campaign.Decision{}, nil, err
+		return State{}, campaign.Decision{}, nil, err
 	}
 	r := newRunner(p, pl, state, &in)
 	r.after(r.unjudged())
@@ -506,20 +518,29 @@ func (r *runner) traceAt(step string, kind campaign.TraceKind, params ...string)
 	r.d.Trace = append(r.d.Trace, line)
 }
 
-func (r *runner) result() (campaign.Decision, *campaign.Ask, error) {
+func (r *runner) result() (State, campaign.Decision, *campaign.Ask, error) {
 	if r.fault != nil {
-		return campaign.Decision{}, nil, r.fault
+		return State{}, campaign.Decision{}, nil, r.fault
 	}
 	if r.asked != nil {
-		return campaign.Decision{}, r.asked, nil
+		return State{}, campaign.Decision{}, r.asked, nil
 	}
-	var err error
-	if r.d.State, err = r.s.Save(); err != nil {
-		return campaign.Decision{}, nil, err
-	}
+	r.s.V = stateVersion
 	r.d.Cursor = r.s.Cursor
 	r.d.Step = r.s.Step
 	r.d.Outcome = r.s.Outcome
 	r.describe()
-	return r.d, nil, nil
+	return r.s, r.d, nil, nil
+}
+
+// saved writes the state into the decision.
+func saved(s State, d campaign.Decision, asked *campaign.Ask, err error) (campaign.Decision, *campaign.Ask, error) {
+	if err != nil || asked != nil {
+		return campaign.Decision{}, asked, err
+	}
+	d.State, err = s.Save()
+	if err != nil {
+		return campaign.Decision{}, nil, err
+	}
+	return d, nil, nil
 }

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/definitions"
@@ -149,9 +152,9 @@ func (w *world) turn(now time.Time) campaign.Decision {
 			in.Taken[o.Offer]++
 		}
 	}
-	step := w.p.Turn
+	step, inMemory := w.p.Turn, w.p.TurnState
 	if w.done != "" {
-		step = w.p.After
+		step, inMemory = w.p.After, w.p.AfterState
 	}
 	before, err := w.state.Save()
 	if err != nil {
@@ -165,11 +168,32 @@ func (w *world) turn(now time.Time) campaign.Decision {
 		if after, _ := w.state.Save(); string(after) != string(before) {
 			w.t.Fatalf("the core wrote into the state that it was given:\n%s\n%s", before, after)
 		}
+		w.same(inMemory, in, d, ask)
 		if ask == nil {
 			w.apply(&d)
 			return d
 		}
 		in.Answers[ask.Key] = w.answer(ask)
+	}
+}
+
+// same holds the path for drivers in memory to the one that everybody takes.
+func (w *world) same(
+	inMemory func(journey.State, journey.Input) (journey.State, campaign.Decision, *campaign.Ask, error),
+	in journey.Input, want campaign.Decision, wantAsk *campaign.Ask,
+) {
+	w.t.Helper()
+	state, d, ask, err := inMemory(w.state, in)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if wantAsk == nil {
+		if d.State, err = state.Save(); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	if !reflect.DeepEqual(want, d) || !reflect.DeepEqual(wantAsk, ask) {
+		w.t.Fatalf("a turn in memory differs (-written +in memory):\n%s", cmp.Diff(want, d)+cmp.Diff(wantAsk, ask))
 	}
 }
 

@@ -6,6 +6,8 @@ type CLI struct {
 	Globals
 
 	Check     checkCommand     `cmd:"" help:"Check campaign files here, without a server."`
+	Test      testCommand      `cmd:"" help:"Run the tests of campaign files here, without a server."`
+	Simulate  simulateCommand  `cmd:"" help:"Rehearse a campaign with made-up or past members, without a server."`
 	Submit    submitCommand    `cmd:"" help:"Check a campaign file and store it as a new version."`
 	Campaigns campaignsCommand `cmd:"" help:"List campaigns."`
 	Start     startCommand     `cmd:"" help:"Let members into a campaign."`

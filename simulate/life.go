@@ -1,0 +1,340 @@
+package simulate
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/journey"
+)
+
+// life takes one member through a campaign, with the truth about her in memory, as
+// store, router and worker would take her at their most punctual: whatever happens is
+// acted on at its own moment.
+type life struct {
+	p      *Plan
+	from   time.Time // when the campaign starts; the sweeps count from here
+	keeper keeper
+	watch  watcher
+
+	now     time.Time
+	known   bool // she has been told of
+	member  campaign.Member
+	events  []campaign.Event // stored, by number
+	walks   []*walk
+	sent    []time.Time // messages that count against the cap
+	taken   map[string]int
+	granted map[string][]time.Time // by reward
+	queue   queue
+	reviews map[string]bool
+
+	asked     int
+	sweeps    bool      // an hourly sweep may let her in
+	nextSweep time.Time // while sweeps
+	behaviour map[campaign.Behaviour]campaign.BehaviourValue
+}
+
+// walk is one entry into a journey.
+type walk struct {
+	plan    *journeyPlan
+	id      journey.Admission
+	state   journey.State
+	due     time.Time // zero: nothing falls due
+	listens []string
+	outcome string
+	event   string // the id of the event that started it
+	mark    any    // the watcher's own
+}
+
+func (w *walk) done() bool { return w.outcome != "" }
+
+// keeper decides about what members share.
+type keeper interface {
+	// may decides claim number n of the life about a limit of the plan.
+	may(limit int, at time.Time, n int) bool
+}
+
+// watcher sees what becomes of a member.
+type watcher interface {
+	arrived(l *life)
+	happened(l *life, e *campaign.Event)
+	entered(l *life, w *walk)
+	decided(l *life, w *walk, d *campaign.Decision)
+	answered(l *life, w *walk, ask *campaign.Ask, a campaign.Answer)
+}
+
+// sweepEvery is the span between two sweeps, as the engine has it.
+const sweepEvery = time.Hour
+
+// standstill is how many things may happen at one moment. A journey that is due again
+// and again without the time going on is a fault of ours.
+const standstill = 100_000
+
+// run lets her live until a moment, which is included; it may go on from there.
+func (l *life) run(until time.Time) error {
+	still, last := 0, time.Time{}
+	for {
+		at, w, sweep := l.next()
+		if at.IsZero() || at.After(until) {
+			l.now = until
+			return nil
+		}
+		if still++; !at.Equal(last) {
+			still, last = 0, at
+		}
+		if still > standstill {
+			return campaign.Errorf(campaign.CodeInternal, "time does not go on for member %s at %s", l.member.ID, at.Format(time.RFC3339))
+		}
+		if err := l.step(at, w, sweep); err != nil {
+			return err
+		}
+	}
+}
+
+// step does what next has found.
+func (l *life) step(at time.Time, w *walk, sweep bool) error {
+	switch l.now = at; {
+	case w != nil:
+		return l.turn(w)
+	case sweep:
+		return l.sweep()
+	}
+	return l.happen()
+}
+
+// next is what comes first: what will happen, what falls due (w), or a sweep.
+func (l *life) next() (at time.Time, w *walk, sweep bool) {
+	if len(l.queue.list) > 0 {
+		at = l.queue.list[0].at
+	}
+	for _, candidate := range l.walks {
+		if !candidate.done() && !candidate.due.IsZero() && (at.IsZero() || candidate.due.Before(at)) {
+			at, w = candidate.due, candidate
+		}
+	}
+	if w != nil && at.Before(l.now) {
+		at = l.now // it was due before she was looked at
+	}
+	if l.nextSweep.IsZero() {
+		l.sweeps, l.nextSweep = len(l.p.segments) > 0, l.from
+	}
+	if l.known && l.sweeps {
+		// A sweep that fell before she was known found nobody.
+		for l.nextSweep.Before(l.now) {
+			l.nextSweep = l.nextSweep.Add(max(sweepEvery, l.now.Sub(l.nextSweep).Truncate(sweepEvery)))
+		}
+		if at.IsZero() || l.nextSweep.Before(at) {
+			return l.nextSweep, nil, true
+		}
+	}
+	return at, w, false
+}
+
+func (l *life) happen() error {
+	f := l.queue.pop()
+	if f.ready != nil && !f.ready(l, &f) {
+		return nil
+	}
+	if f.comes {
+		l.watch.arrived(l)
+	}
+	switch {
+	case f.join:
+		l.known = true
+		return l.enterAll(l.bySegment(nil))
+	case f.comes:
+		return nil
+	case f.enter != "":
+		return l.byAPI(f.enter)
+	}
+	return l.store(f.event)
+}
+
+// store stores an event, wakes the journeys that listen, and lets her enter those that
+// it starts. Who enters is decided before anybody is woken, as the router does it: an
+// event that ends a journey does not start its next entry as well.
+func (l *life) store(e campaign.Event) error {
+	if !l.known {
+		l.known = true
+		if l.member.JoinedAt.IsZero() {
+			l.member.JoinedAt, l.member.Source = e.Time, "event"
+		}
+	}
+	e.Member, e.Seq, e.Stored = l.member.ID, int64(len(l.events)+1), l.now
+	l.events = append(l.events, e)
+	stored := &l.events[len(l.events)-1]
+	l.watch.happened(l, stored)
+	var list []attempt
+	for _, c := range l.p.starts[e.Type] {
+		list = append(list, attempt{c, stored})
+	}
+	if l.p.changed[e.Type] {
+		list = append(list, l.bySegment(&e)...)
+	}
+	woken := slices.Clone(l.walks)
+	fresh, err := l.admitAll(list)
+	if err != nil {
+		return err
+	}
+	for _, w := range woken {
+		if !slices.Contains(w.listens, e.Type) || w.done() && !w.due.IsZero() && l.now.After(w.due) {
+			continue
+		}
+		if err := l.turn(w); err != nil {
+			return err
+		}
+	}
+	return l.begin(fresh)
+}
+
+// maxAsks bounds how often one turn may ask.
+const maxAsks = 10_000
+
+// turn takes a turn of a journey, or lets one that is over judge what has come since.
+func (l *life) turn(w *walk) error {
+	in := journey.Input{
+		ID: w.id.ID, Version: 1, Now: l.now, Member: &l.member, Events: l.eventsFor(w), Behaviour: l.answers(w.plan.behaviours),
+		Sent: l.counted(), Taken: l.taken, Via: []string{via},
+	}
+	take := l.p.program.TurnState
+	if w.done() {
+		take = l.p.program.AfterState
+	}
+	var points int64
+	for range maxAsks {
+		state, d, ask, err := take(w.state, in)
+		if err != nil {
+			return err
+		}
+		if ask == nil {
+			l.book(w, state, &d, points)
+			return nil
+		}
+		answer, err := l.answer(ask)
+		if err != nil {
+			return err
+		}
+		if ask.Grant != nil && answer.OK {
+			points += ask.Grant.Points
+		}
+		l.watch.answered(l, w, ask, answer)
+		if in.Answers == nil {
+			in.Answers = map[string]campaign.Answer{}
+		}
+		in.Answers[ask.Key] = answer
+	}
+	return campaign.Errorf(campaign.CodeInternal, "a turn asked more than %d questions", maxAsks)
+}
+
+// answer answers the core's question as the store does.
+func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
+	switch {
+	case ask.Take != nil:
+		return l.shared(l.p.limitOf(ask.Take.Offer, ""), campaign.RefusedStock), nil
+	case ask.Grant != nil:
+		g := ask.Grant
+		if g.PerMember != nil {
+			after := time.Unix(0, 0)
+			if g.PerMember.Every > 0 {
+				after = l.now.Add(-g.PerMember.Every)
+			}
+			had := 0
+			for _, at := range l.granted[g.Reward] {
+				if at.After(after) {
+					had++
+				}
+			}
+			if had >= g.PerMember.Times {
+				return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
+			}
+		}
+		a := l.shared(l.p.limitOf("", g.Reward), campaign.RefusedBudget)
+		if a.OK {
+			if l.granted == nil {
+				l.granted = map[string][]time.Time{}
+			}
+			l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
+		}
+		return a, nil
+	}
+	return campaign.Answer{}, campaign.Errorf(campaign.CodeUnavailable,
+		"the core asks %s, which this build cannot rehearse: update banyan", nameOf(ask))
+}
+
+// nameOf names a question that is not known here.
+func nameOf(ask *campaign.Ask) string {
+	v := reflect.ValueOf(*ask)
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Pointer && !f.IsNil() {
+			return fmt.Sprintf("%q (%s)", v.Type().Field(i).Name, ask.Key)
+		}
+	}
+	return fmt.Sprintf("nothing (%s)", ask.Key)
+}
+
+func (l *life) shared(limit int, reason string) campaign.Answer {
+	if limit < 0 {
+		return campaign.Answer{OK: true}
+	}
+	l.asked++
+	if !l.keeper.may(limit, l.now, l.asked) {
+		return campaign.Answer{Reason: reason}
+	}
+	return campaign.Answer{OK: true}
+}
+
+// book writes down what a turn decided, as the store's transaction does.
+func (l *life) book(w *walk, state journey.State, d *campaign.Decision, points int64) {
+	w.state, w.due, w.listens, w.outcome = state, d.WaitUntil, d.Listens, d.Outcome
+	for i := range d.Sends {
+		if d.Sends[i].Kind == campaign.KindMarketing {
+			l.sent = append(l.sent, d.Sends[i].At)
+		}
+	}
+	for i := range d.Offers {
+		if o := &d.Offers[i]; o.State == campaign.OfferTaken {
+			if l.taken == nil {
+				l.taken = map[string]int{}
+			}
+			l.taken[o.Offer]++
+		}
+	}
+	d.Reviews = slices.DeleteFunc(d.Reviews, func(r campaign.Review) bool { return l.reviews[r.Key] })
+	for _, r := range d.Reviews {
+		if l.reviews == nil {
+			l.reviews = map[string]bool{}
+		}
+		l.reviews[r.Key] = true
+	}
+	if l.member.Points += points; points != 0 || !d.Member.Empty() {
+		l.change(d.Member)
+		// No event tells of it: whether she is in a segment now is for the next sweep to find out.
+		l.sweeps = len(l.p.segments) > 0
+	}
+	l.watch.decided(l, w, d)
+}
+
+// change changes the member. Whoever holds what it was before keeps it.
+func (l *life) change(c campaign.MemberChange) {
+	if len(c.AddTags)+len(c.RemoveTags) > 0 {
+		tags := slices.DeleteFunc(slices.Concat(l.member.Tags, c.AddTags), func(t string) bool { return slices.Contains(c.RemoveTags, t) })
+		slices.Sort(tags)
+		l.member.Tags = slices.Compact(tags)
+	}
+	if len(c.Set) > 0 {
+		attributes := make(map[string]json.RawMessage, len(l.member.Attributes)+len(c.Set))
+		for k, v := range l.member.Attributes {
+			attributes[k] = v
+		}
+		for k, v := range c.Set {
+			attributes[k] = v
+		}
+		l.member.Attributes = attributes
+		if level, ok := c.Set["level"]; ok {
+			_ = json.Unmarshal(level, &l.member.Level) // one that is no string is not read as one
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package simulate
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// turnstile keeps limits for everybody, in the order in which it is asked.
+type turnstile struct{ left []int }
+
+func (k *turnstile) may(limit int, _ time.Time, _ int) bool {
+	if k.left[limit] == 0 {
+		return false
+	}
+	k.left[limit]--
+	return true
+}
+
+// inOrder takes all members together, each thing at its own moment, as one clock for all
+// would do it. It is slow and plain, and what the fast way is held against.
+func inOrder(t *testing.T, cfg Config) *tally {
+	t.Helper()
+	keeper := &turnstile{}
+	for _, l := range cfg.Plan.limits {
+		keeper.left = append(keeper.left, l.most)
+	}
+	days := int((cfg.Span + day - 1) / day)
+	total, until := newTally(cfg.Plan, days), cfg.From.Add(cfg.Span)
+	var lives []*life
+	var workers []*worker
+	for i := range cfg.People.Count() {
+		w := &worker{scribe: scribe{p: cfg.Plan, from: cfg.From, t: total, weight: 1}}
+		l := &life{p: cfg.Plan, from: cfg.From, keeper: keeper, watch: w}
+		cfg.People.begin(i, l)
+		w.people = cfg.People.behaves(i, l)
+		lives, workers = append(lives, l), append(workers, w)
+	}
+	for {
+		var who *life
+		var when time.Time
+		for _, l := range lives {
+			if at, _, _ := l.next(); !at.IsZero() && !at.After(until) && (who == nil || at.Before(when)) {
+				who, when = l, at
+			}
+		}
+		if who == nil {
+			break
+		}
+		at, w, sweep := who.next()
+		if err := who.step(at, w, sweep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, l := range lives {
+		l.now = until
+		workers[i].scribe.finish(l)
+	}
+	return total
+}
+
+// What members share is decided in the order of virtual time: the fast way, in which each
+// member is taken by herself, comes to the same as one clock for all.
+func TestSharedLimitsAreDecidedInTheOrderOfTime(t *testing.T) {
+	t.Parallel()
+	p := planFrom(t, shop)
+	pop := populationFrom(t, p, shopPopulation)
+	for seed := range uint64(4) {
+		for _, members := range []int{60, 300} {
+			t.Run(fmt.Sprintf("seed %d, %d members", seed, members), func(t *testing.T) {
+				t.Parallel()
+				cfg := Config{Plan: p, From: first, Span: 30 * day, People: Made(p, pop, members, seed, first, 30*day)}
+				want := inOrder(t, cfg)
+				got, err := run(t.Context(), cfg)
+				if err != nil {
+					t.Fatal(err)
+				}
+				// Merged into an empty one, so that zeros are written in one way.
+				a, b := newTally(p, 30), newTally(p, 30)
+				a.merge(want)
+				b.merge(got.tally)
+				if x, y := fmt.Sprintf("%+v", *a), fmt.Sprintf("%+v", *b); x != y {
+					t.Errorf("one clock for all:\n%s\neach by herself:\n%s", x, y)
+				}
+				if members == 300 && (got.offers[0].taken != 40 || got.offers[1].taken != 25 || got.rewards[0].granted != 25 || got.rewards[1].granted != 33) {
+					t.Errorf("nothing ran out, so this test shows nothing: %+v %+v", got.offers, got.rewards)
+				}
+			})
+		}
+	}
+}
+
+// Cuts that were guessed wrongly are put right: what is guessed changes how long a run
+// takes and nothing else.
+func TestGuessedCutsChangeNothing(t *testing.T) {
+	t.Parallel()
+	limits := []limit{{offer: "a", most: 2}, {reward: "b", most: 1}}
+	claims := [][]claim{
+		{{at: 30, member: 1, n: 1}, {at: 10, member: 7, n: 1}, {at: 20, member: 3, n: 2}},
+		{{at: 15, member: 3, n: 1}},
+	}
+	cuts := cutsOf(limits, claims, 1)
+	if cuts[0] != (claim{20, 3, 2}) || cuts[1] != (claim{15, 3, 1}) {
+		t.Errorf("cuts %+v", cuts)
+	}
+	if again := between(claims, uncut(2), cuts); len(again) != 1 || !again[1] {
+		t.Errorf("taken again: %v, want member 1 alone", again)
+	}
+	if again := between(claims, []claim{{at: 5}, never}, cuts); len(again) != 2 || !again[7] || !again[3] {
+		t.Errorf("taken again: %v, want 7 and 3", again)
+	}
+	if again := between(claims, cuts, slices.Clone(cuts)); len(again) != 0 {
+		t.Errorf("taken again: %v", again)
+	}
+}
+
+// The same seed gives the same answer byte for byte on any number of cores, with a sample
+// to guess from and without, and another seed another one.
+func TestSameSeedSameAnswer(t *testing.T) {
+	t.Parallel()
+	p := planFrom(t, shop)
+	pop := populationFrom(t, p, shopPopulation)
+	report := func(seed uint64, workers int) string {
+		return jsonOf(t, rehearse(t, Config{
+			Plan: p, From: first, Span: 30 * day, Workers: workers, People: Made(p, pop, sample*sample+100, seed, first, 30*day),
+		}))
+	}
+	one := report(1, 1)
+	for _, workers := range []int{2, 7} {
+		if got := report(1, workers); got != one {
+			t.Errorf("%d workers give another answer than one", workers)
+		}
+	}
+	if report(2, 2) == one {
+		t.Error("another seed gives the same answer")
+	}
+}

@@ -1,0 +1,152 @@
+package simulate
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/journey"
+	"github.com/banyanhq/banyan/rules"
+)
+
+// Plan is a campaign made ready for rehearsal. It is immutable and safe for concurrent
+// use.
+type Plan struct {
+	def      *campaign.Definition
+	program  *journey.Program
+	loc      *time.Location
+	journeys map[string]*journeyPlan
+
+	starts   map[string][]journey.Candidate // by event type
+	segments []segmentStart
+	changed  map[string]bool // event types that may change who is in the segments of starts
+
+	env    *rules.Env // of the conditions that a rehearsal asks itself
+	limits []limit
+}
+
+// journeyPlan is what a turn of a journey has to be told.
+type journeyPlan struct {
+	*campaign.Journey
+	index      int
+	types      map[string]bool
+	behaviours []campaign.Behaviour
+	steps      map[string]int // place of each step in reading order
+	order      []campaign.Step
+}
+
+// segmentStart is a start by segment.
+type segmentStart struct {
+	journey.Candidate
+	behaviours []campaign.Behaviour
+	// timeless says that who is in it changes with members and events alone, not because
+	// time goes by.
+	timeless bool
+}
+
+// limit is what all members share: the stock of an offer or the budget of a reward.
+type limit struct {
+	offer, reward string
+	most          int // grants or pieces in all
+}
+
+// Via is the channel that messages without one of their own go by.
+const via = "console"
+
+// NewPlan makes a checked definition ready.
+func NewPlan(def *campaign.Definition) (*Plan, error) {
+	program, err := journey.Compile(def)
+	if err != nil {
+		return nil, err
+	}
+	loc, err := def.Location()
+	if err != nil {
+		return nil, err
+	}
+	env, _ := rules.New(def) // Compile has told of issues
+	p := &Plan{
+		def: def, program: program, loc: loc, env: env, journeys: map[string]*journeyPlan{},
+		starts: map[string][]journey.Candidate{}, changed: map[string]bool{},
+	}
+	for i := range def.Journeys {
+		j := &def.Journeys[i]
+		jp := &journeyPlan{Journey: j, index: i, types: map[string]bool{}, steps: map[string]int{}}
+		types, behaviours, err := program.Needs(j.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range types {
+			jp.types[t] = true
+		}
+		jp.behaviours = behaviours
+		jp.number(j.Steps)
+		for _, s := range j.Starts {
+			if s.Event == "" && s.Segment == "" && !s.API {
+				return nil, campaign.Errorf(campaign.CodeUnavailable, "journey %s starts in a way that this build cannot rehearse: update banyan", j.Name)
+			}
+		}
+		p.journeys[j.Name] = jp
+	}
+	for _, e := range def.Events {
+		if list := program.StartsOn(e.Name); len(list) > 0 {
+			p.starts[e.Name] = list
+		}
+	}
+	for _, c := range program.StartsBySegment() {
+		s := segmentStart{Candidate: c, behaviours: program.EntryNeeds(c), timeless: true}
+		j, _ := def.Journey(c.Journey)
+		for _, st := range j.Starts {
+			if x, ok := env.Segment(st.Segment); ok && (x.Reads("now") || slices.ContainsFunc(x.Behaviours(), func(b campaign.Behaviour) bool { return b.Within > 0 })) {
+				s.timeless = false
+			}
+		}
+		for _, b := range s.behaviours {
+			p.changed[b.Event] = true
+		}
+		p.segments = append(p.segments, s)
+	}
+	for i := range def.Offers {
+		if o := &def.Offers[i]; o.Stock > 0 {
+			p.limits = append(p.limits, limit{offer: o.Name, most: o.Stock})
+		}
+	}
+	for i := range def.Rewards {
+		if r := &def.Rewards[i]; r.Budget > 0 && r.Points > 0 {
+			p.limits = append(p.limits, limit{reward: r.Name, most: int(r.Budget / r.Points)})
+		}
+	}
+	return p, nil
+}
+
+// Definition is what the plan was made from.
+func (p *Plan) Definition() *campaign.Definition { return p.def }
+
+func (j *journeyPlan) number(steps campaign.Steps) {
+	for _, s := range steps {
+		j.steps[s.Common().ID] = len(j.order)
+		j.order = append(j.order, s)
+		for _, b := range campaign.Children(s) {
+			j.number(b.Steps)
+		}
+	}
+}
+
+// depth is how many blocks a step stands inside of.
+func depth(id string) int { return strings.Count(id, ".") / 2 }
+
+func (p *Plan) limitOf(offer, reward string) int {
+	return slices.IndexFunc(p.limits, func(l limit) bool { return l.offer == offer && l.reward == reward })
+}
+
+func (p *Plan) message(name string) int {
+	return slices.IndexFunc(p.def.Messages, func(m campaign.Message) bool { return m.Name == name })
+}
+
+func (p *Plan) offer(name string) int {
+	return slices.IndexFunc(p.def.Offers, func(o campaign.Offer) bool { return o.Name == name })
+}
+
+func (p *Plan) reward(name string) int {
+	return slices.IndexFunc(p.def.Rewards, func(r campaign.Reward) bool { return r.Name == name })
+}

@@ -1,0 +1,145 @@
+package simulate
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/definitions"
+)
+
+// YAML writes a population as a file that can be changed.
+func YAML(p *definitions.Population) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("population: %s", quoted(p.Name))
+	if p.PerDay > 0 {
+		line("arrive: {per_day: %d}", p.PerDay)
+	} else if p.Over > 0 {
+		line("arrive: {over: %s}", campaign.FormatDuration(p.Over))
+	}
+	line("joined: %s", spanText(p.Joined))
+	if len(p.Member) > 0 {
+		line("member:")
+		for _, t := range p.Member {
+			var list []string
+			for _, v := range t.Values {
+				list = append(list, quoted(v.Text)+": "+shareText(v.Share))
+			}
+			line("  %s: {%s}", t.Name, strings.Join(list, ", "))
+		}
+	}
+	if len(p.Tags) > 0 {
+		var list []string
+		for _, t := range p.Tags {
+			list = append(list, quoted(t.Tag)+": "+shareText(t.Share))
+		}
+		line("tags: {%s}", strings.Join(list, ", "))
+	}
+	if p.Hours != definitions.Flat() {
+		var list []string
+		for h := 0; h < 24; {
+			to := h + 1
+			for to < 24 && p.Hours[to] == p.Hours[h] {
+				to++
+			}
+			list = append(list, fmt.Sprintf("%d-%d: %s", h, to, strconv.FormatFloat(float64(p.Hours[h])/1000, 'f', -1, 64)))
+			h = to
+		}
+		line("hours: {%s}", strings.Join(list, ", "))
+	}
+	if p.Late.Share > 0 {
+		line("late: {share: %s, by: %s}", shareText(p.Late.Share), spanText(p.Late.By))
+	}
+	line("behaviour:")
+	for i := range p.Behaviour {
+		line("%s", reactionText(&p.Behaviour[i]))
+	}
+	return b.String()
+}
+
+func reactionText(r *definitions.Reaction) string {
+	out := "  - on: " + triggerText(&r.On)
+	if r.Do == nil {
+		out += "\n    enter: " + r.Enter
+	} else {
+		out += "\n    do: " + r.Do.Name
+	}
+	if len(r.With) > 0 {
+		out += "\n    with: {" + givenText(r.With) + "}"
+	}
+	if r.Chance != definitions.Million {
+		out += "\n    chance: " + shareText(r.Chance)
+	}
+	if len(r.Segments) > 0 {
+		var list []string
+		for _, s := range r.Segments {
+			list = append(list, s.Segment+": "+shareText(s.Chance))
+		}
+		out += "\n    segments: {" + strings.Join(list, ", ") + "}"
+	}
+	if r.After != (definitions.Span{}) {
+		out += "\n    after: " + spanText(r.After)
+	}
+	if r.Times != 1 {
+		out += "\n    times: " + strconv.Itoa(r.Times)
+	}
+	if r.Unless != nil {
+		out += "\n    unless: " + triggerText(r.Unless)
+	}
+	return out
+}
+
+func triggerText(t *definitions.Trigger) string {
+	if t.Kind == definitions.OnArrive {
+		return t.Kind
+	}
+	out := "{" + t.Kind + ": " + t.Name
+	if t.Kind == definitions.OnOffer && t.State != campaign.OfferOpen {
+		out += ", state: " + string(t.State)
+	}
+	if len(t.Where) > 0 {
+		out += ", " + givenText(t.Where)
+	}
+	return out + "}"
+}
+
+func givenText(list []definitions.Given) string {
+	out := make([]string, len(list))
+	for i, g := range list {
+		var m campaign.Money
+		var s string
+		switch {
+		case json.Unmarshal(g.Value, &s) == nil:
+		case json.Unmarshal(g.Value, &m) == nil:
+			s = m.Decimal()
+		default:
+			s = string(g.Value)
+		}
+		out[i] = g.Property + ": " + quoted(s)
+	}
+	return strings.Join(out, ", ")
+}
+
+var plainText = regexp.MustCompile(`^[\p{L}\p{N}_.][\p{L}\p{N}_. -]*$`)
+
+func quoted(s string) string {
+	if plainText.MatchString(s) && !strings.HasSuffix(s, " ") {
+		return s
+	}
+	return strconv.Quote(s)
+}
+
+func shareText(share int) string {
+	return strconv.FormatFloat(float64(share)/(definitions.Million/100), 'f', -1, 64) + "%"
+}
+
+func spanText(s definitions.Span) string {
+	if s.From == s.To {
+		return campaign.FormatDuration(s.From)
+	}
+	return campaign.FormatDuration(s.From) + "-" + campaign.FormatDuration(s.To)
+}
