@@ -130,6 +130,7 @@ func TestTraceWords(t *testing.T) {
 			"where": "exit", "detail": "why", "name": "send hi", "tags": "vip", "attribute": "city", "case": "true", "label": "again",
 			"outcome": "done", "value": "¥1.00", "by": "ping", "split": "s", "arm": "A", "round": "2", "times": "3",
 			"role": "coach", "answer": "goal", "backup": "owner", "decided": "approved", "why": "good",
+			"from_version": "1", "to_version": "2", "from": "1", "to": "2",
 		}}
 		for _, lang := range []campaign.Lang{campaign.English, campaign.Chinese} {
 			words := line.Words(lang)

@@ -50,6 +50,7 @@ const (
 	TraceJumped        TraceKind = "jumped"
 	TraceGoal          TraceKind = "goal"
 	TraceExited        TraceKind = "exited"
+	TraceMigrated      TraceKind = "migrated"
 	TraceEnded         TraceKind = "ended"
 	TraceReviewOpened  TraceKind = "review_opened"
 	TraceReviewSkipped TraceKind = "review_skipped"
@@ -70,7 +71,7 @@ func TraceKinds() []TraceKind {
 		TraceEntered, TraceHeldOut, TraceStep, TraceSend, TraceNotSent, TraceDelayed, TraceWaiting, TraceHappened,
 		TraceTimedOut, TraceOfferOpened, TraceOfferSkipped, TraceOfferTaken, TraceOfferRefused, TraceOfferLapsed,
 		TraceOfferWithdraw, TraceUnderpaid, TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
-		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceEnded, TraceFault,
+		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceMigrated, TraceEnded, TraceFault,
 		TraceAsked, TraceAnswered, TraceNotUnderstood,
 		TraceReviewOpened, TraceReviewSkipped, TraceReviewBackup, TraceReviewDecided, TraceReviewOver, TraceReviewTooLate, TraceReviewDropped,
 	}
@@ -92,6 +93,7 @@ const (
 	ReasonDeadline   = "deadline_passed"
 	ReasonEnded      = "campaign_ended"
 	ReasonAnswered   = "answered"
+	ReasonMigrated   = "migrated"
 )
 
 // Reasons for which a repeat goes into no further round.

@@ -17,6 +17,7 @@ var reasonsEnglish = map[string]string{
 	ReasonTimes:      "that was the last one",
 	ReasonUntil:      "what they were repeated for has come true",
 	ReasonAnswered:   "the question was answered or given up before",
+	ReasonMigrated:   "the journey was moved to another version",
 	RefusedStock:     "sold out",
 	RefusedPerMember: "the limit per member is reached",
 	RefusedBudget:    "the budget is used up",
@@ -39,6 +40,7 @@ var reasonsChinese = map[string]string{
 	ReasonTimes:      "已是最后一轮",
 	ReasonUntil:      "结束条件已满足",
 	ReasonAnswered:   "此前已回答或已不再等待",
+	ReasonMigrated:   "旅程已迁移到另一版本",
 	RefusedStock:     "已售罄",
 	RefusedPerMember: "已达每人上限",
 	RefusedBudget:    "预算已用完",
@@ -99,6 +101,13 @@ var traceEnglish = wording{
 	},
 	TraceExited: func(p func(string) string) string {
 		return "left the journey because of " + p("type") + " (event " + p("event") + ")"
+	},
+	TraceMigrated: func(p func(string) string) string {
+		if p("outcome") != "" {
+			return "ended by hand at version " + p("from_version") + ", step " + p("from") + ": " + p("outcome")
+		}
+		return "moved from version " + p("from_version") + ", step " + p("from") + ", to version " + p("to_version") + ", step " + p("to") +
+			by(", ", map[string]string{"waits_on": "where the wait goes on", "anew": "which begins anew", "back": "as it stood before"}[p("how")])
 	},
 	TraceEnded: func(p func(string) string) string { return "the journey ended: " + p("outcome") },
 	TraceAsked: func(p func(string) string) string {
@@ -195,6 +204,13 @@ var traceChinese = wording{
 	},
 	TraceExited: func(p func(string) string) string {
 		return "因 " + p("type") + "（事件 " + p("event") + "）离开旅程"
+	},
+	TraceMigrated: func(p func(string) string) string {
+		if p("outcome") != "" {
+			return "在版本 " + p("from_version") + " 的步骤 " + p("from") + " 被人工结束：" + p("outcome")
+		}
+		return "从版本 " + p("from_version") + " 的步骤 " + p("from") + " 迁移到版本 " + p("to_version") + " 的步骤 " + p("to") +
+			by("，", map[string]string{"waits_on": "继续原来的等待", "anew": "重新开始该步骤", "back": "恢复到之前的状态"}[p("how")])
 	},
 	TraceEnded: func(p func(string) string) string { return "旅程结束：" + p("outcome") },
 	TraceAsked: func(p func(string) string) string {

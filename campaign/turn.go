@@ -33,6 +33,8 @@ type Decision struct {
 	Listens []string
 	// Outcome is set when the journey is over.
 	Outcome string
+	// Migrated is set by a turn that was to bring the journey to another version.
+	Migrated *Migrated
 }
 
 // Done reports whether the journey is over.
@@ -89,6 +91,9 @@ type OfferEffect struct {
 	ClosedAt   time.Time  `json:"closed_at,omitzero"`
 	Order      string     `json:"order,omitempty"`
 	Paid       Money      `json:"paid"`
+	// Reopened says of one that is open that it was closed before, by a move that is
+	// taken back.
+	Reopened bool `json:"reopened,omitempty"`
 }
 
 // MemberChange is what steps changed of the member, in order of tags first.
@@ -125,6 +130,9 @@ type Ask struct {
 	Key   string
 	Take  *TakeAsk
 	Grant *GrantAsk
+	// Version is the version whose step asks: in a turn that migrates not always that of
+	// the journey's row.
+	Version int
 }
 
 // TakeAsk asks for one piece of an offer's stock. The core itself knows how many the
@@ -185,6 +193,8 @@ type TurnResult struct {
 	Summary string `json:"m,omitempty"`
 	// Outcome is set when the journey is over.
 	Outcome string `json:"o,omitempty"`
+	// Version is the value of the Version search attribute, where the turn changed it.
+	Version int `json:"v,omitempty"`
 }
 
 // SendRef points to a claimed message.

@@ -69,13 +69,17 @@ func (r *runner) listens() []string {
 		types = append(types, campaign.EventOrderPaid)
 	}
 	for _, m := range r.s.Missed {
-		switch s := r.pl.nodes[m.Step].step.(type) {
+		n := r.pl.nodes[m.Step]
+		if n == nil {
+			continue
+		}
+		switch s := n.step.(type) {
 		case *campaign.Await:
 			types = append(types, s.Events...)
 		case *campaign.AskQuestion:
 			types = append(types, campaign.EventReply)
-		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set,
-			*campaign.Grant, *campaign.OpenReview, *campaign.Goto, *campaign.End: // are never missed
+		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag,
+			*campaign.Set, *campaign.Grant, *campaign.OpenReview, *campaign.Goto, *campaign.End: // are never missed
 		}
 	}
 	if r.pl.Goal != nil && !r.s.Goal {

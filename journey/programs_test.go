@@ -66,18 +66,10 @@ func (g *program) step(depth int, indent string) string {
 	}
 }
 
-// Random programs of the steps that keep time, over the night in which clocks change:
-// whatever the order of events, timers and turns, the outcome is that of a worker which
-// is always on time.
-func TestWhatStepsKeepDoesNotDependOnWhenTurnsRun(t *testing.T) {
-	t.Parallel()
-	// Conditions read only what the journey itself has done and what moved it: what reads
-	// the past may rightly see more in a later turn.
-	begin := time.Date(2027, 3, 26, 11, 0, 0, 0, time.UTC)
-	seen := map[campaign.TraceKind]int{}
-	rapid.Check(t, func(rt *rapid.T) {
-		g := &program{rt: rt}
-		source := `
+// randomSteps is a campaign with a journey of random steps, which begins at the event go.
+func randomSteps(rt *rapid.T) string {
+	g := &program{rt: rt}
+	return `
 campaign: programs
 title: programs
 timezone: Europe/Berlin
@@ -88,6 +80,19 @@ journeys:
     exit: {on: b, when: 'event.id == "exit"'}
     steps:
 ` + g.steps(3, "      ") + "      - {tag: z, label: out}\n      - wait: 1h\n"
+}
+
+// Random programs of the steps that keep time, over the night in which clocks change:
+// whatever the order of events, timers and turns, the outcome is that of a worker which
+// is always on time.
+func TestWhatStepsKeepDoesNotDependOnWhenTurnsRun(t *testing.T) {
+	t.Parallel()
+	// Conditions read only what the journey itself has done and what moved it: what reads
+	// the past may rightly see more in a later turn.
+	begin := time.Date(2027, 3, 26, 11, 0, 0, 0, time.UTC)
+	seen := map[campaign.TraceKind]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		source := randomSteps(rt)
 		if def, problems := definitions.Check("programs.yaml", []byte(source)); def == nil {
 			rt.Fatalf("refused:\n%s\n%s", problems.Text(false), source)
 		}

@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -15,6 +16,8 @@ type Asked struct {
 	Visit   int    `json:"visit"`
 	Put     bool   `json:"put,omitempty"`     // the question went out, so a reply may be to it
 	Repeats int    `json:"repeats,omitempty"` // how often it was put again
+	// Version is that by which it was put, where the journey has moved to another since.
+	Version int `json:"version,omitempty"`
 }
 
 // enterAsk puts the question. What the same question was answered in an earlier round is
@@ -29,7 +32,7 @@ func (r *runner) enterAsk(n *node, s *campaign.AskQuestion) {
 		delete(r.s.Answers, s.Answers[i].Name)
 	}
 	r.s.Asked, r.s.Waiting = &Asked{Step: n.id, Visit: r.s.Visit}, true
-	p := Pending{Key: r.key(n.id, ""), Step: n.id, Message: s.Message, Via: s.Via, Due: r.now, Visit: r.s.Visit}
+	p := Pending{Key: r.questionKey(""), Step: n.id, Message: s.Message, Via: s.Via, Due: r.now, Visit: r.s.Visit}
 	before := len(r.d.Sends)
 	if r.send(&p) {
 		r.questionOut(n, s, r.s.Since, len(r.d.Sends) > before)
@@ -67,18 +70,20 @@ func (r *runner) isReply(s *campaign.AskQuestion, e *campaign.Event) bool {
 
 // isQuestion reports whether a key is that of the question, or of one of its repetitions.
 func (r *runner) isQuestion(key string) bool {
-	of := func(part string) string {
-		return r.in.ID.EffectKey(r.in.Version, r.s.Asked.Step, r.s.Asked.Visit, part)
-	}
-	if key == of("") {
+	if key == r.questionKey("") {
 		return true
 	}
 	for i := range r.s.Asked.Repeats {
-		if key == of(part("again", i)) {
+		if key == r.questionKey(part("again", i)) {
 			return true
 		}
 	}
 	return false
+}
+
+// questionKey names the question, or one of its repetitions.
+func (r *runner) questionKey(part string) string {
+	return r.in.ID.EffectKey(cmp.Or(r.s.Asked.Version, r.in.Version), r.s.Asked.Step, r.s.Asked.Visit, part)
 }
 
 // replied takes a reply for the first answer that it fits, and then the journey goes on.
@@ -102,7 +107,7 @@ func (r *runner) replied(n *node, s *campaign.AskQuestion, e *campaign.Event) bo
 			shown = string(value) // one of the campaign's own words, or a number
 		}
 		r.trace(campaign.TraceAnswered, n.id, "answer", form.Name, "value", shown, "event", e.ID)
-		r.askNoMore(n)
+		r.askNoMore(campaign.ReasonAnswered)
 		r.since(e.Time, e.Seq)
 		r.move(n.next)
 		return true
@@ -110,7 +115,7 @@ func (r *runner) replied(n *node, s *campaign.AskQuestion, e *campaign.Event) bo
 	r.trace(campaign.TraceNotUnderstood, n.id, "message", s.Message, "event", e.ID)
 	if r.s.Asked.Repeats < s.Repeat {
 		p := Pending{
-			Key: r.key(n.id, part("again", r.s.Asked.Repeats)), Step: n.id, Message: s.Message, Via: s.Via, Due: r.now, Visit: r.s.Visit,
+			Key: r.questionKey(part("again", r.s.Asked.Repeats)), Step: n.id, Message: s.Message, Via: s.Via, Due: r.now, Visit: r.s.Visit,
 		}
 		if s.Again != "" {
 			p.Message = s.Again
@@ -125,20 +130,19 @@ func (r *runner) replied(n *node, s *campaign.AskQuestion, e *campaign.Event) bo
 
 // askNoMore holds back what has not gone out of a question that waits for no reply any
 // more: repetitions that were delayed, and what this very turn was about to send.
-func (r *runner) askNoMore(n *node) {
-	ours := func(key string) bool { return key == r.key(n.id, "") || r.isQuestion(key) }
+func (r *runner) askNoMore(why string) {
 	r.s.Pending = slices.DeleteFunc(r.s.Pending, func(p Pending) bool {
-		if !ours(p.Key) {
+		if !r.isQuestion(p.Key) {
 			return false
 		}
-		r.notSent(&p, campaign.ReasonAnswered)
+		r.notSent(&p, why)
 		return true
 	})
 	r.d.Sends = slices.DeleteFunc(r.d.Sends, func(e campaign.SendEffect) bool {
-		if !ours(e.Key) {
+		if !r.isQuestion(e.Key) {
 			return false
 		}
-		r.traceAt(e.Step, campaign.TraceNotSent, "message", e.Message, "reason", campaign.ReasonAnswered)
+		r.traceAt(e.Step, campaign.TraceNotSent, "message", e.Message, "reason", why)
 		if i := slices.Index(r.sent, e.At); i >= 0 && e.Kind != campaign.KindService {
 			r.sent = slices.Delete(r.sent, i, i+1)
 		}
@@ -152,7 +156,7 @@ func (r *runner) notAnswered(n *node, s *campaign.AskQuestion) {
 	if r.s.Asked.Put {
 		r.s.Missed = lastN(append(r.s.Missed, Missed{Step: n.id, Since: r.s.Since, Deadline: r.s.Deadline}), keepClosed)
 	}
-	r.askNoMore(n)
+	r.askNoMore(campaign.ReasonAnswered)
 	r.since(r.s.Deadline, 0)
 	r.move(n.blocks["otherwise"])
 }

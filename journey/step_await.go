@@ -10,8 +10,12 @@ func (r *runner) enterAwait(n *node, s *campaign.Await) {
 	r.s.Deadline = r.s.Since.Add(s.For)
 	r.s.Waiting = true
 	r.trace(campaign.TraceWaiting, "", "what", joined(s.Events), "until", r.p.local(r.s.Deadline))
-	// An event that was stored before the wait began, but by its own time came after,
-	// is judged like any other.
+	r.alreadyHappened(n, s)
+}
+
+// alreadyHappened judges the events that were stored before the wait began, but by their
+// own time came after, like any other.
+func (r *runner) alreadyHappened(n *node, s *campaign.Await) {
 	for i := range r.in.Events {
 		if e := &r.in.Events[i]; e.Seq <= r.s.Cursor && r.awaits(n, s, e) {
 			r.happened(n, e)
@@ -48,6 +52,9 @@ func (r *runner) missed(e *campaign.Event) {
 	r.lateVerdict(e)
 	for _, m := range r.s.Missed {
 		n := r.pl.nodes[m.Step]
+		if n == nil {
+			continue
+		}
 		if s, ok := n.step.(*campaign.AskQuestion); ok && e.Type == campaign.EventReply && !e.Time.Before(m.Since) && !e.Time.After(m.Deadline) &&
 			e.Stored.After(m.Deadline.Add(s.Grace)) {
 			r.trace(campaign.TraceLate, n.id, "type", e.Type, "event", e.ID, "what", n.name)

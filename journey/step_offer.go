@@ -196,7 +196,13 @@ func (r *runner) takes(o *Offer, e *campaign.Event, order string) bool {
 		r.trace(campaign.TraceUnderpaid, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.Price.String())
 		return false
 	}
-	if def, ok := r.p.def.Offer(o.Name); ok && !r.s.Holdout {
+	if !r.s.Holdout {
+		// A journey may have brought an offer along that its version does not have; its
+		// stock is limited all the same.
+		def, ok := r.p.def.Offer(o.Name)
+		if !ok {
+			def = &campaign.Offer{}
+		}
 		answer := campaign.Answer{Reason: campaign.RefusedPerMember}
 		if def.PerMember == 0 || r.taken[o.Name] < def.PerMember {
 			if answer, ok = r.ask(campaign.Ask{

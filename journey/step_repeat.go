@@ -73,9 +73,14 @@ func (r *runner) roundsOver(n *node) bool {
 // begins it anew.
 func (r *runner) leaveRepeats(target string) {
 	for i, x := range r.s.Rounds {
-		if !strings.HasPrefix(target, x.Step+"."+campaign.RepeatBlock+".") {
+		if !x.around(target) {
 			r.s.Rounds = r.s.Rounds[:i]
 			return
 		}
 	}
+}
+
+// around reports whether a step stands inside the repeat.
+func (x *Rounds) around(step string) bool {
+	return strings.HasPrefix(step, x.Step+"."+campaign.RepeatBlock+".")
 }

@@ -493,6 +493,7 @@ func (r *runner) ask(a campaign.Ask) (campaign.Answer, bool) {
 	if answer, ok := r.in.Answers[a.Key]; ok {
 		return answer, true
 	}
+	a.Version = r.in.Version
 	r.asked = &a
 	return campaign.Answer{}, false
 }

@@ -200,10 +200,11 @@ func (c *courier) bring(ctx context.Context, d store.Delivery) error {
 		if err := c.after(ctx, d.Row); err != nil {
 			return err
 		}
-		if !d.Unsettled {
+		if !d.Unsettled && d.Kind != store.IntentRecheck {
 			return nil
 		}
-		// Its workflow may still hold a message that a paused campaign kept back.
+		// Its workflow may still hold a message that a paused campaign kept back, or not know
+		// yet that a migration has ended the journey.
 		err := c.Client.SignalWorkflow(ctx, d.Workflow, "", campaign.SignalPoke, nil)
 		if gone := new(serviceerror.NotFound); errors.As(err, &gone) {
 			return nil
@@ -227,7 +228,9 @@ func (c *courier) bring(ctx context.Context, d store.Delivery) error {
 }
 
 func (c *courier) start(ctx context.Context, d store.Delivery) error {
-	_, err := c.Client.ExecuteWorkflow(ctx, StartOptions(d), campaign.WorkflowJourney, campaign.TurnInput{Journey: d.Row, Turn: d.Turn})
+	// From the first turn on, although a migration may have taken that already: it is
+	// answered with what was decided then, and that is to be sent.
+	_, err := c.Client.ExecuteWorkflow(ctx, StartOptions(d), campaign.WorkflowJourney, campaign.TurnInput{Journey: d.Row})
 	var started *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &started) {
 		return nil

@@ -57,11 +57,14 @@ func (t *text) journey(j *store.JourneyReport) {
 		held = fmt.Sprintf(", %d of them held out", j.HeldOut)
 	}
 	t.line("  %d entered%s, %d under way", j.Entered, held, j.Active)
+	if j.Moved > 0 {
+		t.line("  %d others were brought to another version", j.Moved)
+	}
 	for _, o := range j.Outcomes {
 		t.line("  ended\t%s\t%d\t%s", o.Outcome, o.Members, percentOf(o.Members, j.Entered))
 	}
 	for _, s := range j.Steps {
-		t.line("  step %s\t%s\t%d\t%s", s.Step, s.Name, s.Reached, percentOf(s.Reached, j.Entered))
+		t.line("  step %s\t%s\t%d\t%s", s.Step, s.Name, s.Reached, percentOf(s.Reached, j.Entered+j.Moved))
 	}
 	if g := j.Goal; g != nil {
 		t.line("  goal\t%s\tworth %s %s", rateText(g.Converted), g.Value.Amount, g.Value.Currency)

@@ -75,7 +75,18 @@ const (
 
 // Route decides what events and changed members call for until ctx is done: the first half.
 func (r *Router) Route(ctx context.Context) error {
-	return r.woken(ctx, func(woken <-chan struct{}) { r.loop(ctx, "route", routerPoll, woken, r.route) })
+	// Nobody waits for a migration to the second, so what wakes the others does not wake it.
+	return r.woken(ctx, func(woken <-chan struct{}) { r.loop(ctx, "route", routerPoll, woken, r.route) },
+		func(<-chan struct{}) { r.loop(ctx, "migrate", routerPoll, nil, r.migrate) })
+}
+
+// migrate does some pages of each migration that is under way.
+func (r *Router) migrate(ctx context.Context) (int, error) {
+	n, err := r.Taker.Migrate(ctx)
+	if n > 0 {
+		r.Store.Notify()
+	}
+	return n, err
 }
 
 // Deliver brings what was decided to Temporal, and looks after campaigns, until ctx is

@@ -127,7 +127,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
-		s.registerHealth, s.registerCampaigns, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
+		s.registerHealth, s.registerCampaigns, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
 		s.registerEvents, s.registerEntries, s.registerOffers, s.registerReviews, s.registerKeys, s.registerDocs,
 	} {
 		register()

@@ -260,6 +260,14 @@ type columns struct {
 		wait, ended, goalAt, due                             []*time.Time
 		goalEvent                                            []*string
 		goalMinor                                            []*int64
+		version                                              []int32
+		digest                                               []string
+	}
+	moves    moveColumns
+	migrated struct{ moved, ended, kept, failed int64 }
+	wakes    struct {
+		journeys []int64
+		slices   []int32
 	}
 	idle struct {
 		id  []int64
@@ -346,12 +354,13 @@ select journey, turn, at, step, kind, params::jsonb, campaign, version
 update journeys j
    set state = i.state::jsonb, turn = i.turn, cursor = i.cursor, step = i.step, step_name = i.step_name, summary = i.summary,
        listens = string_to_array(i.listens, ','), wait_until = i.wait_until, status = i.status, outcome = i.outcome,
-       ended_at = i.ended_at, due_at = i.due_at, goal_at = coalesce(i.goal_at, j.goal_at),
+       ended_at = i.ended_at, due_at = i.due_at, version = i.version, digest = i.digest, goal_at = coalesce(i.goal_at, j.goal_at),
        goal_event = coalesce(i.goal_event, j.goal_event), goal_minor = coalesce(i.goal_minor, j.goal_minor)
   from unnest($1::bigint[], $2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[],
-              $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::bigint[])
+              $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::text[], $16::bigint[],
+              $17::int[], $18::text[])
        as i (id, state, turn, cursor, step, step_name, summary, listens, wait_until, status, outcome, ended_at, due_at,
-             goal_at, goal_event, goal_minor)
+             goal_at, goal_event, goal_minor, version, digest)
  where j.id = i.id`
 
 	putOffSQL = `
@@ -385,8 +394,9 @@ func (c *columns) queue(b *pgx.Batch) {
 	c.trace.queue(b)
 	if j := &c.journeys; len(j.id) > 0 {
 		b.Queue(saveJourneysSQL, j.id, j.state, j.turn, j.cursor, j.step, j.name, j.summary, j.listens, j.wait,
-			j.status, j.outcome, j.ended, j.due, j.goalAt, j.goalEvent, j.goalMinor)
+			j.status, j.outcome, j.ended, j.due, j.goalAt, j.goalEvent, j.goalMinor, j.version, j.digest)
 	}
+	c.moves.queue(b)
 	if len(c.idle.id) > 0 {
 		b.Queue(putOffSQL, c.idle.id, c.idle.due)
 	}

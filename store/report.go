@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -38,6 +40,7 @@ type JourneyReport struct {
 	Entered  int64           `json:"entered"`
 	HeldOut  int64           `json:"held_out"`
 	Active   int64           `json:"active"`
+	Moved    int64           `json:"moved,omitempty" doc:"Members who were on this version, and were brought to another; they count as entered there"`
 	Outcomes []OutcomeReport `json:"outcomes"`
 	Steps    []StepReport    `json:"steps" doc:"In the order of the definition"`
 	Goal     *GoalReport     `json:"goal,omitempty" doc:"Absent for a journey without a goal"`
@@ -213,6 +216,20 @@ func (b *reporter) journeys(ctx context.Context) error {
 			Outcomes: []OutcomeReport{}, Goal: b.goal(row),
 		})
 	}
+	moved, err := b.q.ReportMoved(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range moved {
+		key := journeyVersion{row.Journey, row.Version}
+		i, ok := at[key]
+		if !ok {
+			i = len(b.r.Journeys)
+			at[key] = i
+			b.r.Journeys = append(b.r.Journeys, JourneyReport{Journey: row.Journey, Version: int(row.Version), Outcomes: []OutcomeReport{}})
+		}
+		b.r.Journeys[i].Moved = row.Members
+	}
 	outcomes, err := b.q.ReportOutcomes(ctx, b.name)
 	if err != nil {
 		return err
@@ -236,6 +253,9 @@ func (b *reporter) journeys(ctx context.Context) error {
 	for key, i := range at {
 		b.r.Journeys[i].Steps = b.steps(key, counts[key])
 	}
+	slices.SortFunc(b.r.Journeys, func(x, y JourneyReport) int {
+		return cmp.Or(cmp.Compare(x.Journey, y.Journey), cmp.Compare(x.Version, y.Version))
+	})
 	return nil
 }
 

@@ -79,7 +79,7 @@ func (t *TurnTx) Answer(ctx context.Context, turn int, ask *campaign.Ask) (campa
 	case ask.Take != nil:
 		return t.take(ctx, ask.Take)
 	case ask.Grant != nil:
-		return t.grant(ctx, turn, ask.Key, ask.Grant)
+		return t.grant(ctx, turn, ask)
 	}
 	return campaign.Answer{}, campaign.Errorf(campaign.CodeInternal, "the core asked nothing")
 }
@@ -100,7 +100,11 @@ func (t *TurnTx) take(ctx context.Context, ask *campaign.TakeAsk) (campaign.Answ
 
 // grant claims, checks and books a reward. The member's limit needs no lock of its
 // own, because the member's row is held; the budget's condition stands in its update.
-func (t *TurnTx) grant(ctx context.Context, turn int, key string, ask *campaign.GrantAsk) (campaign.Answer, error) {
+func (t *TurnTx) grant(ctx context.Context, turn int, of *campaign.Ask) (campaign.Answer, error) {
+	key, ask, version := of.Key, of.Grant, t.row.Version
+	if of.Version != 0 {
+		version = int32(of.Version)
+	}
 	answer, err := t.mayGrant(ctx, ask)
 	if err != nil {
 		return campaign.Answer{}, err
@@ -115,7 +119,7 @@ func (t *TurnTx) grant(ctx context.Context, turn int, key string, ask *campaign.
 		return campaign.Answer{}, err
 	}
 	if err := t.page.q.InsertGrant(ctx, db.InsertGrantParams{
-		Key: key, Campaign: t.row.Campaign, Version: t.row.Version, Reward: ask.Reward, Member: t.row.Member, Journey: t.row.ID,
+		Key: key, Campaign: t.row.Campaign, Version: version, Reward: ask.Reward, Member: t.row.Member, Journey: t.row.ID,
 		Step: ask.Step, Points: ask.Points, State: state, Reason: answer.Reason, At: t.now,
 	}); err != nil || !answer.OK {
 		return answer, err

@@ -57,11 +57,17 @@ func (t *TurnTx) saveOffers(turn int, d *campaign.Decision) error {
 			t.closeOffer(o)
 			continue
 		}
+		if o.Reopened {
+			if err := t.page.queued.ReopenOffer(context.Background(), o.ID); err != nil {
+				return err
+			}
+			continue
+		}
 		t.claim(o.Key, "offer", "settled", turn)
 		c := &t.page.columns.offers
 		c.id, c.key, c.campaign = append(c.id, o.ID), append(c.key, o.Key), append(c.campaign, t.row.Campaign)
 		c.offer, c.member, c.step = append(c.offer, o.Offer), append(c.member, t.row.Member), append(c.step, o.Step)
-		c.currency, c.version, c.journey = append(c.currency, string(o.Price.Currency)), append(c.version, t.row.Version), append(c.journey, t.row.ID)
+		c.currency, c.version, c.journey = append(c.currency, string(o.Price.Currency)), append(c.version, t.version(d, i, offersBefore)), append(c.journey, t.row.ID)
 		c.price, c.list, c.opened = append(c.price, o.Price.Minor), append(c.list, o.ListPrice.Minor), append(c.opened, o.OpenedAt)
 		c.expires, c.grace = append(c.expires, orNull(o.ExpiresAt)), append(c.grace, orNull(o.GraceUntil))
 	}
@@ -108,7 +114,7 @@ func (t *TurnTx) saveSends(turn int, d *campaign.Decision) error {
 		c := &t.page.columns.messages
 		c.key, c.campaign, c.member = append(c.key, s.Key), append(c.campaign, t.row.Campaign), append(c.member, t.row.Member)
 		c.step, c.name, c.kind = append(c.step, s.Step), append(c.name, s.Message), append(c.kind, string(s.Kind))
-		c.bodies, c.via, c.version = append(c.bodies, string(bodies)), append(c.via, s.Bodies[0].Channel), append(c.version, t.row.Version)
+		c.bodies, c.via, c.version = append(c.bodies, string(bodies)), append(c.via, s.Bodies[0].Channel), append(c.version, t.version(d, i, sendsBefore))
 		c.journey, c.at, c.deadline = append(c.journey, t.row.ID), append(c.at, s.At), append(c.deadline, orNull(s.Deadline))
 		c.slice = append(c.slice, t.row.Slice)
 	}
@@ -174,8 +180,28 @@ func (t *TurnTx) saveExposures(_ int, d *campaign.Decision) error {
 }
 
 func (t *TurnTx) saveTrace(turn int, d *campaign.Decision) error {
-	return t.page.columns.trace.add(t.row.ID, turn, t.row.Campaign, t.row.Version, d.Trace)
+	at := len(d.Trace)
+	if d.Migrated.Moves() {
+		at = d.Migrated.Trace
+	}
+	if err := t.page.columns.trace.add(t.row.ID, turn, t.row.Campaign, t.row.Version, d.Trace[:at]); err != nil {
+		return err
+	}
+	return t.page.columns.trace.add(t.row.ID, turn, t.row.Campaign, t.version(d, at, traceBefore), d.Trace[at:])
 }
+
+// version is the version whose step decided something. In a turn that moves the journey
+// to another version the first of each sort are of the one that it left.
+func (t *TurnTx) version(d *campaign.Decision, i int, of func(*campaign.Migrated) int) int32 {
+	if d.Migrated.Moves() && i >= of(d.Migrated) {
+		return int32(d.Migrated.Version)
+	}
+	return t.row.Version
+}
+
+func sendsBefore(m *campaign.Migrated) int  { return m.Sends }
+func offersBefore(m *campaign.Migrated) int { return m.Offers }
+func traceBefore(m *campaign.Migrated) int  { return m.Trace }
 
 func (t *TurnTx) saveJourney(turn int, d *campaign.Decision, result *campaign.TurnResult) {
 	c := &t.page.columns.journeys
@@ -190,6 +216,11 @@ func (t *TurnTx) saveJourney(turn int, d *campaign.Decision, result *campaign.Tu
 	c.listens, c.wait = append(c.listens, strings.Join(d.Listens, ",")), append(c.wait, orNull(d.WaitUntil))
 	c.status, c.outcome, c.ended = append(c.status, status), append(c.outcome, d.Outcome), append(c.ended, ended)
 	c.due = append(c.due, t.due(result.Wait))
+	version, digest := t.row.Version, t.row.Digest
+	if m := d.Migrated; m.Moves() {
+		version, digest = int32(m.Version), m.Digest
+	}
+	c.version, c.digest = append(c.version, version), append(c.digest, digest)
 	var (
 		at    *time.Time
 		event *string

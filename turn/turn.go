@@ -28,6 +28,11 @@ type Store interface {
 	DueInSlice(ctx context.Context, in store.Slice, most int) ([]int64, error)
 	RestOfSlice(ctx context.Context, of store.Slice) (store.SliceRest, error)
 	StepsInSlice(ctx context.Context, id int) ([]campaign.StepCount, error)
+	MigrationsToDo(ctx context.Context) ([]store.MigrationWork, error)
+	ToMigrate(ctx context.Context, w *store.MigrationWork, first func(version int, journey string) string, most, size int) ([][]int64, error)
+	PassMigration(ctx context.Context, w *store.MigrationWork) (bool, error)
+	VersionDigests(ctx context.Context, campaign string) (map[int]string, error)
+	Definition(ctx context.Context, digest string) (*campaign.Definition, error)
 }
 
 // Taker takes turns.
@@ -53,6 +58,13 @@ type one struct {
 	in      journey.Input
 	more    bool // there are events that it had no room to read
 
+	// migration is set where the turn is to bring the journey to another version; still,
+	// where it is paused meanwhile.
+	migration *journey.Migration
+	to        *journey.Program
+	still     bool
+	before    *journey.State // where it is brought back to: then the migration is one to where it came from
+
 	decision campaign.Decision
 	idle     bool // nothing had happened and nothing was due
 }
@@ -75,11 +87,10 @@ func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campai
 				return err
 			}
 			if ok {
-				// The span was reckoned when the turn was taken, which may be an outage ago.
 				result, more = stored, stored.Outcome != ""
-				if stored.Due != 0 {
-					result.Wait = span(j, time.UnixMicro(stored.Due))
-				}
+				// Since it was taken others may have been, by a migration, and what the caller was
+				// poked for may have come behind it: it is to look again at once.
+				result.Wait, result.Due = 0, 0
 				return nil
 			}
 		}
@@ -149,8 +160,10 @@ func (t *Taker) take(ctx context.Context, page *store.PageTx, list []*one) error
 	needs := make([]*store.Need, len(list))
 	for i, o := range list {
 		var err error
-		if o.program, err = t.Programs.Program(ctx, page, o.j.Digest); err != nil {
-			return err
+		if o.program == nil {
+			if o.program, err = t.Programs.Program(ctx, page, o.j.Digest); err != nil {
+				return err
+			}
 		}
 		if o.state, err = journey.LoadState(o.j.State); err != nil {
 			return err
@@ -181,10 +194,19 @@ func (o *one) need() (*store.Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	def := o.program.Definition()
-	n := &store.Need{Turn: o.tx, Types: types, Since: o.state.Since, Behaviour: questions, Offers: len(def.Offers) > 0}
-	if limit := def.Limits.MessagesPerMember; limit != nil {
-		n.Cap = &limit.Every
+	programs := []*journey.Program{o.program}
+	if o.migration != nil {
+		types, questions = o.migration.Needs()
+		programs = append(programs, o.to)
+	}
+	n := &store.Need{Turn: o.tx, Types: types, Since: o.state.Since, Behaviour: questions}
+	for _, p := range programs {
+		def := p.Definition()
+		n.Offers = n.Offers || len(def.Offers) > 0
+		// The longer of two spans does for both; zero is for ever.
+		if limit := def.Limits.MessagesPerMember; limit != nil && (n.Cap == nil || *n.Cap > 0 && (limit.Every == 0 || limit.Every > *n.Cap)) {
+			n.Cap = &limit.Every
+		}
 	}
 	return n, nil
 }
@@ -193,6 +215,17 @@ func (o *one) run(ctx context.Context) error {
 	step, turn := o.program.Turn, o.j.Turn+1
 	if o.j.Done {
 		step, turn = o.program.After, o.j.Turn
+	}
+	switch {
+	case o.before != nil && (o.still || !o.more):
+		step = o.migration.Back(*o.before, !o.still)
+		if o.still {
+			o.in.Now = o.j.Now
+		}
+	case o.still:
+		step, o.in.Now = o.migration.Still, o.j.Now
+	case o.migration != nil && !o.more: // one that has more to judge is not of one moment
+		step = o.migration.Turn
 	}
 	for range maxAsks {
 		decision, ask, err := step(o.state, o.in)
@@ -204,6 +237,9 @@ func (o *one) run(ctx context.Context) error {
 			// a message that is delayed again.
 			before, err := o.state.Save()
 			o.decision, o.idle = decision, bytes.Equal(before, decision.State)
+			if m := decision.Migrated; m != nil && m.Do != campaign.MigrationKeep {
+				o.idle = false
+			}
 			return err
 		}
 		answer, err := o.tx.Answer(ctx, turn, ask)
@@ -229,6 +265,9 @@ func (o *one) result() campaign.TurnResult {
 	case !d.WaitUntil.IsZero():
 		r.Wait = span(o.j, d.WaitUntil)
 		r.Due = d.WaitUntil.UnixMicro()
+	}
+	if d.Migrated.Moves() {
+		r.Version = d.Migrated.Version
 	}
 	return r
 }

@@ -6,6 +6,7 @@ package workflows
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -146,11 +147,14 @@ func (j *journey) show(ctx workflow.Context, result campaign.TurnResult) error {
 		details += " – " + result.Summary
 	}
 	workflow.SetCurrentDetails(ctx, details)
-	if result.Step == j.step && result.Outcome == "" {
+	if result.Step == j.step && result.Outcome == "" && result.Version == 0 {
 		return nil
 	}
 	j.step = result.Step
 	updates := []temporal.SearchAttributeUpdate{stepAttribute.ValueSet(result.Step)}
+	if result.Version != 0 {
+		updates = append(updates, versionAttribute.ValueSet(strconv.Itoa(result.Version)))
+	}
 	if result.Outcome != "" {
 		updates = append(updates, outcomeAttribute.ValueSet(result.Outcome))
 	}
@@ -160,6 +164,7 @@ func (j *journey) show(ctx workflow.Context, result campaign.TurnResult) error {
 var (
 	stepAttribute    = temporal.NewSearchAttributeKeyKeyword(campaign.AttributeStep)
 	outcomeAttribute = temporal.NewSearchAttributeKeyKeyword(campaign.AttributeOutcome)
+	versionAttribute = temporal.NewSearchAttributeKeyKeyword(campaign.AttributeVersion)
 )
 
 // wait sleeps until the moment that the turn named, or the next poke. A poke that

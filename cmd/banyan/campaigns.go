@@ -76,12 +76,27 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 }
 
 type submitCommand struct {
-	File  string `arg:"" help:"The campaign file; - is the standard input."`
-	Check bool   `help:"Let the server check it, and store nothing."`
+	File    string   `arg:"" help:"The campaign file; - is the standard input."`
+	Check   bool     `help:"Let the server check it, and store nothing." xor:"store"`
+	Plan    bool     `help:"Say what it would mean for the members in flight on other versions, and store nothing." xor:"store"`
+	Migrate []string `help:"What is done with the members in flight at a step: keep, move, move:STEP or end:OUTCOME; * is every step. May be given several times; whoever is not named finishes on her version." placeholder:"JOURNEY/STEP=WHAT" sep:"none"`
+}
+
+// submitted is what a submission came to.
+type submitted struct {
+	starter.SubmitAnswer
+	Migration *store.Migration `json:"migration,omitempty"`
 }
 
 // Run submits a file.
 func (c *submitCommand) Run(ctx context.Context, e *env, g *Globals) error {
+	rules, err := migrationRules(c.Migrate)
+	if err != nil {
+		return err
+	}
+	if c.Check && len(rules) > 0 {
+		return usageError{"--check stores nothing, so nobody can be moved; --plan says what --migrate would mean"}
+	}
 	api, err := newClient(g)
 	if err != nil {
 		return err
@@ -90,18 +105,42 @@ func (c *submitCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	if err != nil {
 		return err
 	}
+	submit := func(path string) (answer starter.SubmitAnswer, err error) {
+		err = api.call(ctx, http.MethodPost, path, "application/yaml", source, &answer)
+		var refusal *problemError
+		if errors.As(err, &refusal) && len(refusal.Errors) > 0 {
+			err = showRefusal(e, g, c.File, source, refusal)
+		}
+		return answer, err
+	}
+	// Whether the choices can be followed is known before anything is stored.
+	if c.Plan || len(rules) > 0 {
+		checked, err := submit("/v1/campaigns?check=true")
+		if err != nil {
+			return err
+		}
+		plan, err := c.migrationPlan(ctx, api, checked.Campaign, source, rules)
+		switch {
+		case err != nil:
+			return err
+		case c.Plan && g.JSON:
+			return writeJSON(e.Stdout, plan)
+		case c.Plan:
+			return starter.WriteMigrationPlan(e.Stdout, plan)
+		}
+	}
 	path := "/v1/campaigns"
 	if c.Check {
 		path += "?check=true"
 	}
-	var answer starter.SubmitAnswer
-	err = api.call(ctx, http.MethodPost, path, "application/yaml", source, &answer)
-	var refusal *problemError
-	if errors.As(err, &refusal) && len(refusal.Errors) > 0 {
-		return showRefusal(e, g, c.File, source, refusal)
-	}
-	if err != nil {
+	answer := submitted{}
+	if answer.SubmitAnswer, err = submit(path); err != nil {
 		return err
+	}
+	if len(rules) > 0 {
+		if answer.Migration, err = c.migrate(ctx, api, &answer.SubmitAnswer, rules); err != nil {
+			return err
+		}
 	}
 	return output(e, g, answer, func(p *printer) {
 		for _, w := range answer.Warnings {
@@ -114,6 +153,10 @@ func (c *submitCommand) Run(ctx context.Context, e *env, g *Globals) error {
 			p.line("%s: version %d stored", answer.Campaign, answer.Version)
 		default:
 			p.line("%s: this text is version %d", answer.Campaign, answer.Version)
+		}
+		if m := answer.Migration; m != nil {
+			p.line("%s: migration %d to version %d begins, %d journeys found; `banyan migrations %s %d` says how far it has come",
+				m.Campaign, m.ID, m.Version, m.Found, m.Campaign, m.ID)
 		}
 	})
 }

@@ -5,22 +5,23 @@ package main
 type CLI struct {
 	Globals
 
-	Check     checkCommand     `cmd:"" help:"Check campaign files here, without a server."`
-	Test      testCommand      `cmd:"" help:"Run the tests of campaign files here, without a server."`
-	Simulate  simulateCommand  `cmd:"" help:"Rehearse a campaign with made-up or past members, without a server."`
-	Submit    submitCommand    `cmd:"" help:"Check a campaign file and store it as a new version."`
-	Campaigns campaignsCommand `cmd:"" help:"List campaigns."`
-	Start     startCommand     `cmd:"" help:"Let members into a campaign."`
-	Pause     pauseCommand     `cmd:"" help:"Send and grant nothing for now; waits and price locks go on counting."`
-	Resume    resumeCommand    `cmd:"" help:"Go on after a pause."`
-	End       endCommand       `cmd:"" help:"Let nobody in any more; journeys in flight finish first."`
-	Report    reportCommand    `cmd:"" help:"Say what a campaign did."`
-	Explain   explainCommand   `cmd:"" help:"Tell a member's story: each decision, and why."`
-	Enter     enterCommand     `cmd:"" help:"Enter a member into a journey that starts by API."`
-	Members   membersCommand   `cmd:"" help:"Import members."`
-	Events    eventsCommand    `cmd:"" help:"Tell events."`
-	Reviews   reviewsCommand   `cmd:"" help:"List and decide what waits for a person."`
-	Keys      keysCommand      `cmd:"" help:"Make, list and revoke API keys."`
+	Check      checkCommand      `cmd:"" help:"Check campaign files here, without a server."`
+	Test       testCommand       `cmd:"" help:"Run the tests of campaign files here, without a server."`
+	Simulate   simulateCommand   `cmd:"" help:"Rehearse a campaign with made-up or past members, without a server."`
+	Submit     submitCommand     `cmd:"" help:"Check a campaign file and store it as a new version."`
+	Campaigns  campaignsCommand  `cmd:"" help:"List campaigns."`
+	Migrations migrationsCommand `cmd:"" help:"Show how far members were brought to another version."`
+	Start      startCommand      `cmd:"" help:"Let members into a campaign."`
+	Pause      pauseCommand      `cmd:"" help:"Send and grant nothing for now; waits and price locks go on counting."`
+	Resume     resumeCommand     `cmd:"" help:"Go on after a pause."`
+	End        endCommand        `cmd:"" help:"Let nobody in any more; journeys in flight finish first."`
+	Report     reportCommand     `cmd:"" help:"Say what a campaign did."`
+	Explain    explainCommand    `cmd:"" help:"Tell a member's story: each decision, and why."`
+	Enter      enterCommand      `cmd:"" help:"Enter a member into a journey that starts by API."`
+	Members    membersCommand    `cmd:"" help:"Import members."`
+	Events     eventsCommand     `cmd:"" help:"Tell events."`
+	Reviews    reviewsCommand    `cmd:"" help:"List and decide what waits for a person."`
+	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`
 
 	Demo demoCommand `cmd:"" help:"Play the model campaign on servers of its own, and report." group:"Trying"`
 	Dev  devCommand  `cmd:"" help:"Run everything on this machine, with data that is kept, until Ctrl-C." group:"Trying"`

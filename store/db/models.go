@@ -210,6 +210,37 @@ type Message struct {
 	SentAt     *time.Time
 }
 
+type Migration struct {
+	ID        int64
+	Campaign  string
+	Version   int32
+	Choices   json.RawMessage
+	State     string
+	Reverts   *int64
+	Cursor    int64
+	Found     int64
+	Moved     int64
+	Ended     int64
+	Kept      int64
+	Failed    int64
+	CreatedAt time.Time
+	DoneAt    *time.Time
+}
+
+type MigrationMove struct {
+	Migration   int64
+	Journey     int64
+	Done        string
+	Reason      string
+	FromVersion int32
+	FromDigest  string
+	FromStep    string
+	FromState   json.RawMessage
+	ToStep      string
+	Turn        int32
+	At          time.Time
+}
+
 type Offer struct {
 	ID         string
 	Key        string

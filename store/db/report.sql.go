@@ -44,7 +44,9 @@ const reportDefinitions = `-- name: ReportDefinitions :many
 select version, definition from campaign_versions v
  where v.campaign = $1
    and (v.version = (select c.version from campaigns c where c.name = $1)
-        or exists (select from journeys j where j.campaign = v.campaign and j.version = v.version))
+        or exists (select from journeys j where j.campaign = v.campaign and j.version = v.version)
+        or exists (select from migrations m join migration_moves d on d.migration = m.id
+                    where m.campaign = v.campaign and d.from_version = v.version and d.done = 'move'))
  order by v.version
 `
 
@@ -187,6 +189,40 @@ func (q *Queries) ReportMessages(ctx context.Context, campaign string) ([]Report
 			&i.State,
 			&i.Messages,
 		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const reportMoved = `-- name: ReportMoved :many
+select j.journey, d.from_version as version, count(distinct d.journey)::bigint as members
+  from migrations m join migration_moves d on d.migration = m.id and d.done = 'move' join journeys j on j.id = d.journey
+ where m.campaign = $1 and j.version <> d.from_version
+ group by j.journey, d.from_version order by j.journey, d.from_version
+`
+
+type ReportMovedRow struct {
+	Journey string
+	Version int32
+	Members int64
+}
+
+// Members who were on a version and have been brought to another.
+func (q *Queries) ReportMoved(ctx context.Context, campaign string) ([]ReportMovedRow, error) {
+	rows, err := q.db.Query(ctx, reportMoved, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ReportMovedRow{}
+	for rows.Next() {
+		var i ReportMovedRow
+		if err := rows.Scan(&i.Journey, &i.Version, &i.Members); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -462,10 +498,10 @@ func (q *Queries) ReportSplits(ctx context.Context, campaign string) ([]ReportSp
 }
 
 const reportSteps = `-- name: ReportSteps :many
-select j.journey, j.version, t.step, count(distinct t.journey)::bigint as reached
+select j.journey, t.version, t.step, count(distinct t.journey)::bigint as reached
   from trace t join journeys j on j.id = t.journey
  where t.campaign = $1 and t.kind = 'step'
- group by j.journey, j.version, t.step
+ group by j.journey, t.version, t.step
 `
 
 type ReportStepsRow struct {
@@ -475,6 +511,7 @@ type ReportStepsRow struct {
 	Reached int64
 }
 
+// A step is one of the version that a member was on when she came to it.
 func (q *Queries) ReportSteps(ctx context.Context, campaign string) ([]ReportStepsRow, error) {
 	rows, err := q.db.Query(ctx, reportSteps, campaign)
 	if err != nil {

@@ -263,6 +263,15 @@ func (q *Queries) PostGrant(ctx context.Context, arg PostGrantParams) error {
 	return err
 }
 
+const reopenOffer = `-- name: ReopenOffer :exec
+update offers set state = 'open', closed_at = null where id = $1 and state in ('withdrawn', 'lapsed')
+`
+
+func (q *Queries) ReopenOffer(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, reopenOffer, id)
+	return err
+}
+
 const storedTurn = `-- name: StoredTurn :one
 select result from turns where journey = $1 and turn = $2
 `

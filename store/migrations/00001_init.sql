@@ -154,6 +154,44 @@ create table turns (
     primary key (journey, turn)
 );
 
+-- A decision to bring members in flight to another version. It is worked off in pages,
+-- in the order of the journeys' rows, by any router.
+create table migrations (
+    id          bigint generated always as identity primary key,
+    campaign    text not null,
+    version     int  not null,                    -- the one that it leads to
+    choices     jsonb not null,                   -- [{version, journey, step, do, to, outcome}], without those that are kept
+    state       text not null default 'running' check (state in ('running', 'done', 'stopped')),
+    reverts     bigint references migrations,     -- the one whose moves it takes back
+    cursor      bigint not null default 0,        -- the last journey of this pass
+    found       bigint not null,                  -- journeys that stood at these steps when it was decided
+    moved       bigint not null default 0,
+    ended       bigint not null default 0,
+    kept        bigint not null default 0,
+    failed      bigint not null default 0,
+    created_at  timestamptz not null default clock_timestamp(),
+    done_at     timestamptz,
+    foreign key (campaign, version) references campaign_versions
+);
+create unique index migrations_running on migrations (campaign) where state = 'running';
+create index migrations_campaign on migrations (campaign, id);
+
+-- What a migration did with each journey that it came to, once, and what it takes to go back.
+create table migration_moves (
+    migration     bigint not null references migrations,
+    journey       bigint not null references journeys,
+    done          text not null check (done in ('move', 'end', 'keep')),
+    reason        text not null default '',       -- of one that was kept: over, ending, moved_on, withdrawn, failed
+    from_version  int  not null,
+    from_digest   text not null,
+    from_step     text not null default '',
+    from_state    jsonb,                          -- the core's own, as the version that was left had it; null: kept
+    to_step       text not null default '',
+    turn          int  not null default 0,        -- the turn that did it; 0: there was nothing to do
+    at            timestamptz not null default clock_timestamp(),
+    primary key (migration, journey)
+);
+
 -- The lines of the story of a journey. Whoever writes one has read the journey in the same
 -- transaction, so the reference needs no check; there are many lines.
 create table trace (
@@ -399,6 +437,6 @@ create table idempotency (
 
 -- +goose Down
 drop table idempotency, api_keys, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
-    offer_stock, exposures, offers, messages, effects, trace, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
+    offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function append_only();

@@ -16,10 +16,11 @@ select journey, version, outcome, count(*)::bigint as members
  group by journey, version, outcome order by journey, version, members desc, outcome;
 
 -- name: ReportSteps :many
-select j.journey, j.version, t.step, count(distinct t.journey)::bigint as reached
+-- A step is one of the version that a member was on when she came to it.
+select j.journey, t.version, t.step, count(distinct t.journey)::bigint as reached
   from trace t join journeys j on j.id = t.journey
  where t.campaign = $1 and t.kind = 'step'
- group by j.journey, j.version, t.step;
+ group by j.journey, t.version, t.step;
 
 -- name: ReportSplits :many
 select j.journey, x.version, x.split, x.arm,
@@ -80,5 +81,14 @@ select reward, cap, used from budgets where campaign = $1 and cap < 922337203685
 select version, definition from campaign_versions v
  where v.campaign = sqlc.arg(campaign)
    and (v.version = (select c.version from campaigns c where c.name = sqlc.arg(campaign))
-        or exists (select from journeys j where j.campaign = v.campaign and j.version = v.version))
+        or exists (select from journeys j where j.campaign = v.campaign and j.version = v.version)
+        or exists (select from migrations m join migration_moves d on d.migration = m.id
+                    where m.campaign = v.campaign and d.from_version = v.version and d.done = 'move'))
  order by v.version;
+
+-- name: ReportMoved :many
+-- Members who were on a version and have been brought to another.
+select j.journey, d.from_version as version, count(distinct d.journey)::bigint as members
+  from migrations m join migration_moves d on d.migration = m.id and d.done = 'move' join journeys j on j.id = d.journey
+ where m.campaign = $1 and j.version <> d.from_version
+ group by j.journey, d.from_version order by j.journey, d.from_version;

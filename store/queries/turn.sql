@@ -52,6 +52,9 @@ update members
 update offers set state = sqlc.arg(state), closed_at = sqlc.arg(closed_at), order_id = sqlc.narg(order_id), paid = sqlc.narg(paid)
  where id = sqlc.arg(id) and state = 'open';
 
+-- name: ReopenOffer :exec
+update offers set state = 'open', closed_at = null where id = $1 and state in ('withdrawn', 'lapsed');
+
 -- name: OpenReview :exec
 insert into reviews (key, kind, campaign, journey, member, step, offer, event, detail, at, role, backup, about, otherwise, escalates_at, closes_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (key) do nothing;
