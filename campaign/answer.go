@@ -25,6 +25,17 @@ func ReplyEvent() EventType {
 	}}
 }
 
+// Hears finds an event type that members' events may have: a declared one, or that of
+// replies where the campaign asks.
+func (d *Definition) Hears(name string) (*EventType, bool) {
+	e, ok := d.Event(name)
+	if !ok && name == EventReply && d.Asks() {
+		reply := ReplyEvent()
+		return &reply, true
+	}
+	return e, ok
+}
+
 // Reply is what a member wrote.
 type Reply struct {
 	Text     string `json:"text"`

@@ -140,9 +140,14 @@ func propertyNames(list []campaign.Property) []string {
 	return names
 }
 
-// eventType reads the name of a declared event type. What it becomes is nil where that
-// has been reported already.
+// eventType reads the name of an event type that the campaign hears. What it becomes is
+// nil where that has been reported already.
 func (c *checker) eventType(n node) *campaign.EventType {
+	if n.isScalar() && n.yaml.Value == campaign.EventReply {
+		if e, ok := c.def.Hears(campaign.EventReply); ok {
+			return e
+		}
+	}
 	name, ok := c.refer(n, "event", &c.declared.events)
 	if !ok {
 		return nil

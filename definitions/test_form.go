@@ -14,7 +14,7 @@ var (
 	testsShape = shape{what: "a file of tests", keys: []string{"tests"}}
 	testShape  = shape{what: "a test", keys: []string{"name", "journey", "start", "until", "member", "holdout", "stock", "budget", "events", "expect"}}
 	testMember = shape{what: "the member of a test", keys: []string{"id", "joined_at", "tags", "points", "source", "inviter"}}
-	testEvent  = shape{what: "an event", keys: []string{"at", "stored", "event", "with", "enter"}}
+	testEvent  = shape{what: "an event", keys: []string{"at", "stored", "event", "with", "enter", "decide"}}
 	// The order is that of the reference.
 	expectShape     = shape{what: "what is expected", keys: []string{"sends", "offers", "grants", "outcome", "goal", "tags", "attributes", "points"}}
 	expectedSend    = shape{what: "an expected message", keys: []string{"message", "at", "text"}}
@@ -297,13 +297,18 @@ func (r *testForm) events(n node) {
 func (r *testForm) what(o object, item node, e *TestEvent) {
 	enter, entered := o.get("enter")
 	name, told := o.get("event")
+	decide, decided := o.get("decide")
 	switch {
+	case decided && (entered || told):
+		r.problem(decide, "event-or-enter", "this is a decision and something else", "write them as two lines of the list")
+	case decided:
+		e.Decide, _ = oneOf(r.checker, decide, campaign.Approve, campaign.Reject)
 	case entered && told:
 		r.problem(enter, "event-or-enter", "this is an event and an entry by the API", "write them as two lines of the list")
 	case entered:
 		e.Enter = r.apiJourney(enter)
 	case !told:
-		r.missing(o, item, "the event", "event", "write event: TYPE, or enter: JOURNEY for an entry by the API")
+		r.missing(o, item, "the event", "event", "write event: TYPE, enter: JOURNEY for an entry by the API, or decide: approve for a person's decision")
 	default:
 		typ := r.eventType(name)
 		if typ == nil {

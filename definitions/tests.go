@@ -29,7 +29,8 @@ type TestEvent struct {
 	At, Stored time.Time // when it happened, and when it is told
 	Type       string
 	Properties json.RawMessage
-	Enter      string // a journey
+	Enter      string                  // a journey
+	Decide     campaign.ReviewDecision // about the review that is open then
 }
 
 // Expect is what must come of it. A list that is there must be all that there is of its

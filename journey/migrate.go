@@ -277,7 +277,7 @@ func waitsOn(old, same campaign.Step) bool {
 
 // leaveRounds forgets the repeats that the move leads out of.
 func (m *Migration) leaveRounds(r *runner, to string, goesOn bool) {
-	i := slices.IndexFunc(r.s.Rounds, func(x Rounds) bool { return !x.around(to) && !(goesOn && x.Step == to) })
+	i := slices.IndexFunc(r.s.Rounds, func(x Rounds) bool { return !x.around(to) && (!goesOn || x.Step != to) })
 	if i >= 0 {
 		r.s.Rounds = r.s.Rounds[:i]
 	}

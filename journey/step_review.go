@@ -16,6 +16,15 @@ type Review struct {
 	Escalated   bool                 `json:"escalated,omitempty"` // the backup is asked
 }
 
+// OpenReview is the key of the review for whose decision the journey waits; ok is false
+// where nobody is asked.
+func (s *State) OpenReview() (key string, ok bool) {
+	if s.Review == nil || s.Review.State != campaign.ReviewOpen || !s.Waiting || s.Holdout || s.Ending != "" {
+		return "", false
+	}
+	return s.Review.Key, true
+}
+
 // due is when somebody else is asked, or nobody any more.
 func (v *Review) due() time.Time {
 	if !v.Escalated && !v.EscalatesAt.IsZero() {

@@ -299,8 +299,8 @@ func (r *runner) event(e *campaign.Event) {
 			}
 		case *campaign.OpenReview:
 			moved = r.decided(n, e)
-		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Tag, *campaign.Untag, *campaign.Set,
-			*campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event, or for an order, which was judged above
+		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
+			*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event, or for an order, which was judged above
 		}
 	}
 	if !moved {

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"slices"
+	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/journey"
@@ -25,10 +26,41 @@ func (l *life) bySegment(e *campaign.Event) (list []attempt) {
 }
 
 func (l *life) sweep() error {
-	l.nextSweep = l.nextSweep.Add(sweepEvery)
-	// Before the first turns: what they change is for the next sweep.
-	l.sweeps = slices.ContainsFunc(l.p.segments, l.worthSweeping)
-	return l.enterAll(l.bySegment(nil))
+	var list []attempt
+	for i, s := range l.p.schedules {
+		if len(l.moments) > 0 && l.moments[i].Equal(l.now) {
+			list = append(list, attempt{s.At(l.now), nil})
+			l.moments[i] = s.Next(l.now)
+		}
+	}
+	if l.sweeps && l.nextSweep.Equal(l.now) {
+		l.nextSweep = l.nextSweep.Add(sweepEvery)
+		// Before the first turns: what they change is for the next sweep.
+		l.sweeps = slices.ContainsFunc(l.p.segments, l.worthSweeping)
+		list = append(list, l.bySegment(nil)...)
+	}
+	return l.enterAll(list)
+}
+
+// nextMoment is the next moment of a schedule. One that came before she was known, or with
+// the start of the campaign, let her in nowhere.
+func (l *life) nextMoment() (next time.Time) {
+	if l.moments == nil {
+		l.moments = make([]time.Time, len(l.p.schedules))
+		after := l.now.Add(-1)
+		if after.Before(l.from) {
+			after = l.from
+		}
+		for i, s := range l.p.schedules {
+			l.moments[i] = s.Next(after)
+		}
+	}
+	for _, m := range l.moments {
+		if !m.IsZero() && (next.IsZero() || m.Before(next)) {
+			next = m
+		}
+	}
+	return next
 }
 
 // worthSweeping reports whether a later sweep may let her in by a segment although nothing

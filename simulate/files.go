@@ -82,7 +82,7 @@ func (p *Plan) pastEvent(id, typ, member, at, arrives string, properties json.Ra
 
 // keep brings properties to the form in which the API stores them.
 func (p *Plan) keep(typ string, properties json.RawMessage) (json.RawMessage, error) {
-	declared, ok := p.def.Event(typ)
+	declared, ok := p.def.Hears(typ)
 	if !ok || len(properties) == 0 || string(properties) == "null" {
 		return json.RawMessage("{}"), nil
 	}
@@ -127,7 +127,7 @@ func (p *Plan) eventsCSV(file string, in io.Reader) ([]PastEvent, error) {
 			return nil, err
 		}
 		cells, properties := map[string]string{}, map[string]json.RawMessage{}
-		declared, known := p.def.Event(record[slices.Index(header, "type")])
+		declared, known := p.def.Hears(record[slices.Index(header, "type")])
 		for i, v := range record {
 			switch name := header[i]; name {
 			case "id", "type", "member", "time", "arrives":

@@ -32,8 +32,9 @@ type life struct {
 	reviews map[string]bool
 
 	asked     int
-	sweeps    bool      // an hourly sweep may let her in
-	nextSweep time.Time // while sweeps
+	sweeps    bool        // an hourly sweep may let her in
+	nextSweep time.Time   // while sweeps
+	moments   []time.Time // the next of each schedule of the plan; zero: there is none
 	behaviour map[campaign.Behaviour]campaign.BehaviourValue
 }
 
@@ -105,7 +106,8 @@ func (l *life) step(at time.Time, w *walk, sweep bool) error {
 	return l.happen()
 }
 
-// next is what comes first: what will happen, what falls due (w), or a sweep.
+// next is what comes first: what will happen, what falls due (w), or a sweep, be it by
+// the hour or at a moment of a schedule.
 func (l *life) next() (at time.Time, w *walk, sweep bool) {
 	if len(l.queue.list) > 0 {
 		at = l.queue.list[0].at
@@ -127,10 +129,15 @@ func (l *life) next() (at time.Time, w *walk, sweep bool) {
 			l.nextSweep = l.nextSweep.Add(max(sweepEvery, l.now.Sub(l.nextSweep).Truncate(sweepEvery)))
 		}
 		if at.IsZero() || l.nextSweep.Before(at) {
-			return l.nextSweep, nil, true
+			at, w, sweep = l.nextSweep, nil, true
 		}
 	}
-	return at, w, false
+	if l.known && len(l.p.schedules) > 0 {
+		if moment := l.nextMoment(); !moment.IsZero() && (at.IsZero() || moment.Before(at)) {
+			at, w, sweep = moment, nil, true
+		}
+	}
+	return at, w, sweep
 }
 
 func (l *life) happen() error {

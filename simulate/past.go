@@ -55,7 +55,7 @@ func PastOf(p *Plan, members []campaign.Member, events []PastEvent, from time.Ti
 			continue
 		}
 		known[e.ID] = true
-		if _, declared := p.def.Event(e.Type); !declared {
+		if _, declared := p.def.Hears(e.Type); !declared {
 			past.Ignored++
 			continue
 		}

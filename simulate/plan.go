@@ -18,9 +18,10 @@ type Plan struct {
 	loc      *time.Location
 	journeys map[string]*journeyPlan
 
-	starts   map[string][]journey.Candidate // by event type
-	segments []segmentStart
-	changed  map[string]bool // event types that may change who is in the segments of starts
+	starts    map[string][]journey.Candidate // by event type
+	segments  []segmentStart
+	schedules []journey.Schedule
+	changed   map[string]bool // event types that may change who is in the segments of starts
 
 	env    *rules.Env // of the conditions that a rehearsal asks itself
 	limits []limit
@@ -106,6 +107,7 @@ func NewPlan(def *campaign.Definition) (*Plan, error) {
 		}
 		p.segments = append(p.segments, s)
 	}
+	p.schedules = program.Schedules()
 	for i := range def.Offers {
 		if o := &def.Offers[i]; o.Stock > 0 {
 			p.limits = append(p.limits, limit{offer: o.Name, most: o.Stock})

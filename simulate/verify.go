@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -142,9 +143,13 @@ func (v *verifier) play() error {
 	last := from
 	for i := range t.Events {
 		e := &t.Events[i]
-		l.queue.push(future{at: e.Stored, enter: e.Enter, event: campaign.Event{
+		f := future{at: e.Stored, enter: e.Enter, event: campaign.Event{
 			ID: "event-" + strconv.Itoa(i+1), Type: e.Type, Time: e.At, Properties: e.Properties,
-		}})
+		}}
+		if e.Decide != "" {
+			f.ready = v.decision(e)
+		}
+		l.queue.push(f)
 		if e.Stored.After(last) {
 			last = e.Stored
 		}
@@ -197,6 +202,21 @@ func (v *verifier) tagsAt() error {
 	return nil
 }
 
+// decision decides about the review that is open at its moment.
+func (v *verifier) decision(e *definitions.TestEvent) func(*life, *future) bool {
+	return func(l *life, f *future) bool {
+		for _, w := range l.walks {
+			if key, ok := w.state.OpenReview(); ok && !w.done() {
+				properties, err := json.Marshal(campaign.Verdict{Review: key, Decision: e.Decide, By: "test", Reason: "as the test says"})
+				f.event = campaign.Event{ID: "@banyan/" + key, Type: campaign.EventReviewDecided, Time: l.now, Properties: properties}
+				return err == nil
+			}
+		}
+		v.fail(e.Mark, "decide when a journey waits for a decision", "nobody is asked for a decision at %s", v.when(l.now))
+		return false
+	}
+}
+
 // toRest runs until nothing falls due any more.
 func (v *verifier) toRest(last time.Time) error {
 	l := v.l
@@ -216,7 +236,7 @@ func (v *verifier) toRest(last time.Time) error {
 			return nil
 		case !next.IsZero():
 			until = next
-		case l.sweeps && until.Before(last.Add(sweptFor)):
+		case (l.sweeps || len(l.p.schedules) > 0) && until.Before(last.Add(sweptFor)):
 			until = until.Add(24 * time.Hour)
 		default:
 			return nil
