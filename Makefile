@@ -92,12 +92,14 @@ tidy-check:
 	@set -e; for m in $(MODULES); do (cd $$m && go mod tidy -diff); done
 
 .PHONY: generate
-generate: $(SQLC) ## regenerate store/db from store/queries and store/migrations
+generate: $(SQLC) ## regenerate store/db from store/queries and store/migrations, and the JSON Schema from the checker
 	@$(SQLC) generate
+	@go run ./cmd/banyan schema > definitions/.schema.new && mv definitions/.schema.new definitions/campaign.schema.json
 
 .PHONY: generate-check
 generate-check: $(SQLC)
 	@$(SQLC) diff
+	@go run ./cmd/banyan schema | diff definitions/campaign.schema.json -
 
 .PHONY: postgres
 postgres: ## PostgreSQL binaries: those of the machine, else Debian's packages (as root)

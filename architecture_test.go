@@ -24,6 +24,8 @@ var house = map[string]struct {
 	"campaign":                     {},
 	"rules":                        {may: []string{"campaign"}, libs: []string{"cel"}},
 	"definitions":                  {may: []string{"campaign", "rules"}, libs: []string{"yaml"}},
+	"compare":                      {may: []string{"campaign"}},
+	"graph":                        {may: []string{"campaign"}},
 	"journey":                      {may: []string{"campaign", "rules"}},
 	"simulate":                     {may: []string{"campaign", "definitions", "journey", "rules"}},
 	"store":                        {may: []string{"campaign", "store/db"}, libs: []string{"pgx"}},

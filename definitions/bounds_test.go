@@ -44,7 +44,7 @@ func TestRefusedFast(t *testing.T) {
 		"dashes":               {strings.Repeat("- ", 500_000), "too-deep"},
 		"indentation":          {nested(400), "too-deep"},
 		"aliases in depth":     {deepAliases(200), "too-deep"},
-		"too many steps":       {head + journeyOf(strings.Repeat("      - wait: 1d\n", 20_001)), "too-many-steps"},
+		"too many steps":       {head + journeyOf(strings.Repeat("      - wait: 1d\n", 10_000)), "too-many-steps"},
 		"too many problems":    {head + journeyOf(strings.Repeat("      - wat: 1d\n", 15_000)), "too-many-problems"},
 		"one long line":        {head + "offers: {" + strings.Repeat("a: 1, ", 100_000) + "}\n", "duplicate-key"},
 		"a long name":          {head + "timezone: " + strings.Repeat("x", 900_000) + "\n", "unknown-timezone"},
@@ -95,14 +95,14 @@ func journeyOf(steps string) string {
 	return "journeys:\n  main:\n    start: {api: true}\n    goal: {on: order.paid}\n    steps:\n" + steps
 }
 
-// TestBigCampaign checks that ten thousand steps of every shape are checked in a time
+// TestBigCampaign checks that as many steps as there may be, of every shape, are checked in a time
 // that a person waits for.
 func TestBigCampaign(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	b.WriteString(head + "messages: {hello: 'Hello {{ member.id }}'}\n")
 	var steps strings.Builder
-	for i := range 2_000 {
+	for i := range 800 {
 		fmt.Fprintf(&steps, "      - {send: hello, label: l%d}\n", i)
 		fmt.Fprintf(&steps, "      - await: order.paid\n        when: event.offer == \"o%d\"\n        for: 1d\n", i)
 		fmt.Fprintf(&steps, "        otherwise: [{tag: t%d}, {goto: l%d}]\n", i, i)
@@ -115,7 +115,7 @@ func TestBigCampaign(t *testing.T) {
 		t.Fatalf("%.2000s", found.Text(false))
 	}
 	took := time.Since(began)
-	t.Logf("%d bytes, 12,000 steps: %v", b.Len(), took)
+	t.Logf("%d bytes, 4,800 steps: %v", b.Len(), took)
 	if took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
@@ -209,6 +209,9 @@ func FuzzCheck(f *testing.F) {
 		positions(t, source, found)
 		if took := time.Since(began); took > 10*time.Second {
 			t.Fatalf("it took %v", took)
+		}
+		if len(source) < 10_000 {
+			agree(t, "f.yaml", source, def != nil)
 		}
 		if def == nil {
 			return

@@ -48,7 +48,9 @@ func TestReference(t *testing.T) {
 		}
 		examples++
 		source := campaignOf(t, strings.TrimSpace(kind), block.String())
-		if def, found := definitions.Check("example.yaml", []byte(source)); def == nil {
+		def, found := definitions.Check("example.yaml", []byte(source))
+		agree(t, "docs/language.md", []byte(source), def != nil)
+		if def == nil {
 			t.Errorf("the example in line %d of docs/language.md is refused:\n%s\n%s", at, found.Text(false), source)
 		}
 	}

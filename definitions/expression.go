@@ -41,10 +41,10 @@ func (c *checker) cel(n node, form string) (string, bool) {
 	case !ok:
 		return "", false
 	case strings.TrimSpace(src) == "":
-		c.problem(n, "expression", "the expression is empty", form+", or leave the key out")
+		c.problem(n, "expression-syntax", "the expression is empty", form+", or leave the key out")
 		return "", false
 	case len(src) > maxExpression:
-		c.problem(n, "expression", fmt.Sprintf("the expression has %d bytes", len(src)),
+		c.problem(n, "expression-size", fmt.Sprintf("the expression has %d bytes", len(src)),
 			fmt.Sprintf("at most %d are allowed; give parts of it names under segments", maxExpression))
 		return "", false
 	}
@@ -58,11 +58,11 @@ func (c *checker) compile() {
 	for _, issue := range issues {
 		at, ok := c.places[issue.Where]
 		if segment := strings.HasPrefix(issue.Where, "segments."); segment && ok {
-			c.issue(at, "expression", issue)
+			c.issue(at, issue)
 		} else if ok {
-			c.problem(at, "bad-name", issue.Message, issue.Hint)
+			c.problem(at, issue.Check, issue.Message, issue.Hint)
 		} else if c.errors == 0 {
-			c.problem(c.root, "expression", issue.Where+": "+issue.Message, issue.Hint)
+			c.problem(c.root, issue.Check, issue.Where+": "+issue.Message, issue.Hint)
 		}
 	}
 	if env == nil {
@@ -72,14 +72,14 @@ func (c *checker) compile() {
 		src := e.yaml.Value
 		if e.template {
 			t, issues := env.CompileTemplate(src, e.scope())
-			c.issues(e.node, "template", issues)
+			c.issues(e.node, issues)
 			if t != nil && len(issues) == 0 {
 				c.read(e, t)
 			}
 			continue
 		}
 		x, issues := env.Compile(src, e.scope(), e.want)
-		c.issues(e.node, "expression", issues)
+		c.issues(e.node, issues)
 		if x != nil && len(issues) == 0 {
 			c.read(e, x)
 		}
@@ -101,14 +101,14 @@ func (c *checker) read(e expression, x reads) {
 	}
 }
 
-func (c *checker) issues(n node, check string, issues []rules.Issue) {
+func (c *checker) issues(n node, issues []rules.Issue) {
 	for _, issue := range issues {
-		c.issue(n, check, issue)
+		c.issue(n, issue)
 	}
 }
 
 // issue turns what package rules found into a problem with a place in the file.
-func (c *checker) issue(n node, check string, issue rules.Issue) {
+func (c *checker) issue(n node, issue rules.Issue) {
 	if c.full() {
 		return
 	}
@@ -128,5 +128,5 @@ func (c *checker) issue(n node, check string, issue rules.Issue) {
 	if n.isScalar() {
 		p = c.src.within(n.yaml, issue.Offset, issue.Length)
 	}
-	c.at(n, p, check, issue.Message, hint, false)
+	c.at(n, p, issue.Check, issue.Message, hint, false)
 }

@@ -32,6 +32,7 @@ func (c *checker) flows() {
 		}
 		g.bursts()
 		g.offerLess()
+		g.doubts(j.flow)
 		c.takenNever(j)
 	}
 }

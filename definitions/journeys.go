@@ -62,7 +62,7 @@ func (c *checker) journey(j *journey, o object) {
 	}
 	c.goal(j, o)
 	if v, ok := o.get("exit"); ok {
-		j.def.Exit = c.trigger(j, v, "an exit")
+		j.def.Exit = c.trigger(j, v, exitShape)
 	}
 	if v, ok := o.get("holdout"); ok {
 		j.def.Holdout = c.holdout(v)
@@ -86,8 +86,8 @@ func (c *checker) journey(j *journey, o object) {
 
 func (c *checker) goal(j *journey, o object) {
 	if v, ok := o.get("goal"); ok {
-		j.def.Goal = c.trigger(j, v, "a goal")
-	} else {
+		j.def.Goal = c.trigger(j, v, goalShape)
+	} else if _, ok := o.get("on_goal"); !ok { // which is refused without one
 		c.warn(j.key, "no-goal", fmt.Sprintf("journey %q has no goal", j.def.Name),
 			"without `goal: {on: EVENT}` the report cannot say how many converted")
 	}
@@ -159,7 +159,8 @@ func (c *checker) start(o object) (campaign.Start, bool) {
 	case hasEvent:
 		s.Event, ok = c.refer(on, "event", &c.declared.events)
 		if hasWhen && ok {
-			s.When = c.expression(when.value, rules.WantBool, func() rules.Scope { return rules.StartScope(s.Event) }, nil)
+			s.When = c.expression(when.value, rules.WantBool, func() rules.Scope { return rules.StartScope(s.Event) },
+				func(x reads) { c.constant(when.value, x) })
 		}
 	case hasSegment:
 		s.Segment, ok = c.refer(segment, "segment", &c.declared.segments)
@@ -210,14 +211,20 @@ func (c *checker) entry(o object) campaign.Entry {
 	return campaign.Entry{Rule: campaign.EntryAgainAfter, After: d}
 }
 
+var (
+	goalShape = shape{what: "a goal", keys: []string{"on", "when"}}
+	exitShape = shape{what: "an exit", keys: []string{"on", "when"}}
+)
+
 // trigger reads the event, and perhaps the condition, of a goal or an exit.
-func (c *checker) trigger(j *journey, n node, what string) *campaign.Trigger {
+func (c *checker) trigger(j *journey, n node, form shape) *campaign.Trigger {
+	what := form.what
 	if n.isScalar() {
 		c.problem(n, "wrong-type", fmt.Sprintf("%q is a text", n.path.last()), fmt.Sprintf("write {on: %s}", shorten(n.yaml.Value)))
 		c.declared.events.use(n.yaml.Value)
 		return nil
 	}
-	o, ok := c.object(n, shape{what: what, keys: []string{"on", "when"}})
+	o, ok := c.object(n, form)
 	if !ok {
 		return nil
 	}
@@ -230,7 +237,10 @@ func (c *checker) trigger(j *journey, n node, what string) *campaign.Trigger {
 	t.Event, ok = c.refer(on, "event", &c.declared.events)
 	if when, has := o.get("when"); has && ok {
 		t.When = c.expression(when, rules.WantBool, func() rules.Scope { return j.listening(t.Event) },
-			func(x reads) { c.readsNoOffer(when, x, what) })
+			func(x reads) {
+				c.readsNoOffer(when, x, what)
+				c.constant(when, x)
+			})
 	}
 	return t
 }
@@ -245,8 +255,9 @@ func (c *checker) holdout(n node) int {
 	return points
 }
 
-// share reads a share such as 5% or 2.5% as basis points within bounds.
-func (c *checker) share(n node, what string, least, most int) (int, bool) {
+// share reads a share such as 5% or 2.5% as basis points within bounds. The check is
+// called as the key is.
+func (c *checker) share(n node, check string, least, most int) (int, bool) {
 	form := fmt.Sprintf("write a share such as 5%% or 2.5%%, from %s to %s, with at most two decimal places", formatShare(least), formatShare(most))
 	s, ok := c.text(n, form)
 	if !ok {
@@ -256,7 +267,7 @@ func (c *checker) share(n node, what string, least, most int) (int, bool) {
 	whole, fraction, _ := strings.Cut(strings.TrimSpace(number), ".")
 	points, err := strconv.ParseUint(whole+(fraction + "00")[:max(2, len(fraction))], 10, 31)
 	if !percent || err != nil || len(fraction) > 2 || strings.HasSuffix(number, ".") || int(points) < least || int(points) > most {
-		c.problem(n, what, fmt.Sprintf("%s cannot be %q", what, shorten(s)), form)
+		c.problem(n, check, fmt.Sprintf("%s cannot be %q", check, shorten(s)), form)
 		return 0, false
 	}
 	return int(points), true

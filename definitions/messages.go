@@ -21,7 +21,7 @@ var wordings = []string{"console", "webhook", "wecom", "sms", "mail", "officiala
 
 var messageShape = shape{
 	what: "a message",
-	keys: append([]string{"text", "kind", "when_capped"}, wordings...),
+	keys: append([]string{"kind", "when_capped", "text"}, wordings...),
 }
 
 // messages reads the texts that are sent.

@@ -241,6 +241,7 @@ func (c *checker) traits(n node, p *Population) {
 	}
 }
 
+// attribute finds a declared attribute of members.
 func (c *checker) attribute(name string) (campaign.Property, bool) {
 	i := slices.IndexFunc(c.def.Member, func(p campaign.Property) bool { return p.Name == name })
 	if i < 0 {

@@ -1,6 +1,7 @@
 package definitions
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -13,6 +14,7 @@ import (
 type source struct {
 	file  string
 	lines []string
+	marks map[int][]int // of long lines, where every so many characters begin
 }
 
 func newSource(file, text string) *source {
@@ -73,7 +75,7 @@ type place struct{ line, column, width int }
 func (s *source) of(n *yaml.Node) place {
 	line, at := s.content(n)
 	text := s.line(line)
-	p := place{line: line, column: utf8.RuneCountInString(text[:at]) + 1, width: 1}
+	p := place{line: line, column: s.column(line, at) + 1, width: 1}
 	switch n.Kind {
 	case yaml.ScalarNode:
 		p.width = max(1, utf8.RuneCountInString(scalarOnLine(text[at:], n)))
@@ -122,7 +124,7 @@ func scalarOnLine(rest string, n *yaml.Node) string {
 // content finds where a node's content begins: the line and the byte in it, behind an
 // anchor or a tag.
 func (s *source) content(n *yaml.Node) (line, at int) {
-	line, at = n.Line, byteColumn(s.line(n.Line), n.Column)
+	line, at = n.Line, s.byteColumn(n.Line, n.Column)
 	if n.Kind == yaml.AliasNode || n.Anchor == "" && n.Style&yaml.TaggedStyle == 0 {
 		return line, at
 	}
@@ -143,6 +145,49 @@ func (s *source) content(n *yaml.Node) (line, at int) {
 			return line, at
 		}
 	}
+}
+
+// everyMark is how many characters of a long line lie between two marks.
+const everyMark = 1024
+
+// byteColumn finds the byte at which a character column of a line begins. In a file of one
+// long line every node would cost as much as the line is long, so such lines are marked.
+func (s *source) byteColumn(line, column int) int {
+	text := s.line(line)
+	if len(text) < 4*everyMark {
+		return byteColumn(text, column)
+	}
+	marks, ok := s.marks[line]
+	if !ok {
+		n := 0
+		for i := range text {
+			if n%everyMark == 0 {
+				marks = append(marks, i)
+			}
+			n++
+		}
+		if s.marks == nil {
+			s.marks = map[int][]int{}
+		}
+		s.marks[line] = marks
+	}
+	at := min(max(column-1, 0)/everyMark, len(marks)-1)
+	return marks[at] + byteColumn(text[marks[at]:], column-at*everyMark)
+}
+
+// column is the character column, from 0, of a byte of a line.
+func (s *source) column(line, at int) int {
+	text := s.line(line)
+	if len(text) < 4*everyMark {
+		return utf8.RuneCountInString(text[:at])
+	}
+	s.byteColumn(line, 1)
+	marks := s.marks[line]
+	i, found := slices.BinarySearch(marks, at)
+	if !found {
+		i--
+	}
+	return i*everyMark + utf8.RuneCountInString(text[marks[i]:at])
 }
 
 func byteColumn(line string, column int) int {

@@ -42,6 +42,9 @@ func (c *checker) choose(s *stepForm) campaign.Step {
 		s.self.blocks = append(s.self.blocks, flow)
 		step.Cases = append(step.Cases, cs)
 	}
+	if f, ok := s.field("otherwise"); ok {
+		s.self.otherwise = &f.key
+	}
 	step.Otherwise = s.blockOf(c, "otherwise")
 	return step
 }

@@ -32,7 +32,7 @@ func (c *checker) makeOffer(s *stepForm) campaign.Step {
 		step.Announce = c.message(v, step.Via)
 	}
 	if v, ok := s.get("remind"); ok {
-		step.Remind = c.reminders(v, offer, step.Via)
+		step.Remind = c.reminders(s.self, v, offer, step.Via)
 	}
 	step.Taken = s.blockOf(c, "taken")
 	step.Lapsed = s.blockOf(c, "lapsed")
@@ -46,7 +46,7 @@ func (c *checker) lockIsBad(offer string) bool { return c.badLocks[offer] }
 var reminderShape = shape{what: "a reminder", keys: []string{"before", "send"}}
 
 // reminders reads the messages before an offer's end: one mapping or a list.
-func (c *checker) reminders(n node, offer *campaign.Offer, via []string) []campaign.Reminder {
+func (c *checker) reminders(self *stepNode, n node, offer *campaign.Offer, via []string) []campaign.Reminder {
 	var out []campaign.Reminder
 	seen := map[time.Duration]bool{}
 	for _, item := range c.items(n) {
@@ -60,7 +60,7 @@ func (c *checker) reminders(n node, offer *campaign.Offer, via []string) []campa
 			switch {
 			case !ok:
 			case offer != nil && offer.Lock > 0 && r.Before >= offer.Lock:
-				c.problem(v, "reminder-never", fmt.Sprintf("%s before the end of a lock of %s is never", campaign.FormatDuration(r.Before), campaign.FormatDuration(offer.Lock)),
+				c.warn(v, "reminder-never", fmt.Sprintf("%s before the end of a lock of %s is never", campaign.FormatDuration(r.Before), campaign.FormatDuration(offer.Lock)),
 					"a reminder comes less than the lock before its end; what is sent at the beginning is `announce`")
 			case seen[r.Before]:
 				c.problem(v, "duplicate-reminder", fmt.Sprintf("two reminders come %s before the end", campaign.FormatDuration(r.Before)), "write each moment once")
@@ -75,6 +75,7 @@ func (c *checker) reminders(n node, offer *campaign.Offer, via []string) []campa
 			c.missing(o, item, "this reminder", "send", "write {before: 24h, send: MESSAGE}")
 		}
 		out = append(out, r)
+		self.reminders = append(self.reminders, item)
 	}
 	return out
 }

@@ -33,17 +33,12 @@ func (c *checker) set(s *stepForm) campaign.Step {
 			c.unknown(f.key, "unknown-attribute", fmt.Sprintf("unknown member attribute %q", shorten(f.name)), f.name, c.declared.attributes.order)
 			continue
 		}
-		value := s.condition(c, f.value, rules.WantType(c.typeOfAttribute(f.name)), s.journey.scope)
+		want := rules.WantType(campaign.TypeString)
+		if declared, ok := c.attribute(f.name); ok {
+			want = rules.WantAttribute(declared)
+		}
+		value := s.condition(c, f.value, want, s.journey.scope)
 		step.Assign = append(step.Assign, campaign.Assign{Attribute: f.name, Value: value})
 	}
 	return step
-}
-
-func (c *checker) typeOfAttribute(name string) campaign.Type {
-	for _, p := range c.def.Member {
-		if p.Name == name {
-			return p.Type
-		}
-	}
-	return campaign.TypeString
 }

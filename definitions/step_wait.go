@@ -9,7 +9,10 @@ import (
 	"github.com/banyanhq/banyan/rules"
 )
 
-var waitShape = shape{what: "a wait step", keys: []string{"wait"}}
+var (
+	waitShape      = shape{what: "a wait step", keys: []string{"wait"}}
+	waitUntilShape = shape{what: "a wait", keys: []string{"until"}}
+)
 
 // wait reads a span, or {until: MOMENT}.
 func (c *checker) wait(s *stepForm) campaign.Step {
@@ -25,7 +28,7 @@ func (c *checker) wait(s *stepForm) campaign.Step {
 			c.until(s, step, f.value)
 			continue
 		}
-		c.problem(f.key, "unknown-key", fmt.Sprintf("unknown key %q in a wait", shorten(f.name)), form)
+		c.problem(f.key, "unknown-key", fmt.Sprintf("unknown key %q in %s", shorten(f.name), waitUntilShape.what), form)
 	}
 	if len(all) == 0 {
 		c.wrongType(s.value, form)

@@ -11,7 +11,7 @@ import (
 
 // maxSteps bounds a campaign. One with more was written by a program and is a case
 // for data, not for steps.
-const maxSteps = 20_000
+const maxSteps = 5_000
 
 // stepNode is a step with its place in the file and in the flow of its journey.
 type stepNode struct {
@@ -24,6 +24,10 @@ type stepNode struct {
 	value  node          // behind the key
 	index  int           // among all steps of the journey
 	repeat *stepNode     // the innermost around it
+
+	tests     []*test // its conditions, in the order of the file
+	otherwise *node   // the key of its `otherwise`, if there is one
+	reminders []node  // of an offer, one for each in the definition
 }
 
 // offerUse is a place that needs an offer to have been opened before.
@@ -235,7 +239,12 @@ func (s *stepForm) blockOf(c *checker, key string) campaign.Steps {
 
 // condition reads a CEL condition of a step and remembers whether it reads the offer.
 func (s *stepForm) condition(c *checker, n node, want rules.Want, scope func() rules.Scope) string {
+	t := &test{node: n}
+	if want == rules.WantBool {
+		s.self.tests = append(s.self.tests, t)
+	}
 	return c.expression(n, want, scope, func(x reads) {
+		t.expr, _ = x.(*rules.Expr)
 		if x.Reads("offer") {
 			s.self.offers = append(s.self.offers, offerUse{node: n, reads: true})
 		}

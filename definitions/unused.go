@@ -16,11 +16,11 @@ func (c *checker) unused() {
 		check, what  string
 		nobody, hint string
 	}{
-		{&c.declared.messages, "unused-message", "message", "nobody sends it", "send it with a step, or remove it"},
-		{&c.declared.roles, "unused-role", "role", "no review asks it", "ask it with a `review` step, or remove it"},
-		{&c.declared.offers, "unused-offer", "offer", "no step opens it and no expression names it", "open it with an `offer` step, or remove it"},
-		{&c.declared.rewards, "unused-reward", "reward", "no step grants it", "grant it with a step, or remove it"},
-		{&c.declared.segments, "unused-segment", "segment", "nobody uses it", `use it in a start, or as segment("NAME") in an expression, or remove it`},
+		{names: &c.declared.messages, check: "unused-message", what: "message", nobody: "nobody sends it", hint: "send it with a step, or remove it"},
+		{names: &c.declared.roles, check: "unused-role", what: "role", nobody: "no review asks it", hint: "ask it with a `review` step, or remove it"},
+		{names: &c.declared.offers, check: "unused-offer", what: "offer", nobody: "no step opens it and no expression names it", hint: "open it with an `offer` step, or remove it"},
+		{names: &c.declared.rewards, check: "unused-reward", what: "reward", nobody: "no step grants it", hint: "grant it with a step, or remove it"},
+		{names: &c.declared.segments, check: "unused-segment", what: "segment", nobody: "nobody uses it", hint: `use it in a start, or as segment("NAME") in an expression, or remove it`},
 	} {
 		for _, name := range section.names.order {
 			if section.names.used[name] || section.what == "segment" && c.doubt || section.what == "offer" && c.named(name) {

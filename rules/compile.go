@@ -77,19 +77,19 @@ func (e *Env) Compile(src string, sc Scope, want Want) (*Expr, []Issue) {
 func (e *Env) compile(src string, sc Scope, want Want) (*Expr, []Issue) {
 	if len(src) > MaxSource {
 		return nil, []Issue{{
-			Length:  len(src),
-			Message: "the expression is " + strconv.Itoa(len(src)) + " bytes long; " + strconv.Itoa(MaxSource) + " are allowed",
-			Hint:    "name parts of it as segments",
+			Length: len(src),
+			Check:  checkSize, Message: "the expression is " + strconv.Itoa(len(src)) + " bytes long; " + strconv.Itoa(MaxSource) + " are allowed",
+			Hint: "name parts of it as segments",
 		}}
 	}
 	if strings.TrimSpace(src) == "" {
-		return nil, []Issue{{Length: len(src), Message: "the expression is empty", Hint: want.example()}}
+		return nil, []Issue{{Length: len(src), Check: checkSyntax, Message: "the expression is empty", Hint: want.example()}}
 	}
 	e.compiling.Lock()
 	defer e.compiling.Unlock()
 	scope, err := e.in(sc, sc.key())
 	if err != nil {
-		return nil, []Issue{{Length: len(src), Message: "the expression cannot be checked: " + err.Error()}}
+		return nil, []Issue{{Length: len(src), Check: checkOther, Message: "the expression cannot be checked: " + err.Error()}}
 	}
 	parsed, found := scope.cel.Parse(src)
 	if found.Err() != nil {
@@ -115,21 +115,25 @@ func (e *Env) compile(src string, sc Scope, want Want) (*Expr, []Issue) {
 func (e *Env) plan(src string, scope *scoped, want Want, checked *cel.Ast, r *resolver) (*Expr, []Issue) {
 	estimate, err := scope.cel.EstimateCost(checked, estimator{})
 	if err != nil {
-		return nil, []Issue{{Length: len(src), Message: "the cost of the expression cannot be estimated: " + err.Error()}}
+		return nil, []Issue{{Length: len(src), Check: checkOther, Message: "the cost of the expression cannot be estimated: " + err.Error()}}
 	}
 	if issue, dear := tooDear(estimate.Max, src); dear {
 		return nil, []Issue{issue}
 	}
 	program, err := scope.cel.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(compareSpans))
 	if err != nil {
-		return nil, []Issue{{Length: len(src), Message: "the expression cannot be evaluated: " + err.Error()}}
+		return nil, []Issue{{Length: len(src), Check: checkOther, Message: "the expression cannot be evaluated: " + err.Error()}}
 	}
 	var push pushed
+	form := ""
 	if want == WantBool {
 		push = e.push(checked.NativeRep().Expr())
+		if f, ok := formOf(checked.NativeRep().Expr()); ok {
+			form = f
+		}
 	}
 	return &Expr{
-		env: e, src: src, pushed: push, want: want, program: program,
+		env: e, src: src, pushed: push, form: form, want: want, program: program,
 		own: estimate.Max, cost: estimate.Max,
 		behaviours: r.asks, direct: r.members, reads: r.reads,
 	}, nil
@@ -147,7 +151,7 @@ func (w Want) example() string {
 func (w Want) accepts(t *types.Type, src string) (Issue, bool) {
 	have := typeWord(t)
 	trimmed := strings.TrimSpace(src)
-	issue := Issue{Offset: strings.Index(src, trimmed), Length: len(trimmed)}
+	issue := Issue{Check: checkType, Offset: strings.Index(src, trimmed), Length: len(trimmed)}
 	shown := slices.Contains([]string{"string", "int", "number", "bool", "money", "time"}, have)
 	switch {
 	case w.text || w == WantAny:
@@ -192,7 +196,7 @@ func (r *resolver) wanted(e ast.Expr, want Want) {
 	}
 	if text, ok := literalText(e); ok && !slices.Contains(values, text) {
 		r.report(e, Issue{
-			Message: want.name + " is one of " + strings.Join(values, ", "), Hint: didYouMean(text, values), Allowed: values,
+			Check: checkImpossible, Message: want.name + " is one of " + strings.Join(values, ", "), Hint: didYouMean(text, values), Allowed: values,
 		})
 	}
 }

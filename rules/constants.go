@@ -70,7 +70,7 @@ func (r *resolver) spoiled(e, at ast.Expr, issue Issue) bool {
 }
 
 func wrongCall(f function) Issue {
-	return Issue{Message: "`" + f.name + "` is not called this way", Hint: "write " + f.usage}
+	return Issue{Check: checkArguments, Message: "`" + f.name + "` is not called this way", Hint: "write " + f.usage}
 }
 
 func (r *resolver) segment(e ast.Expr, f function, args []ast.Expr) bool {
@@ -80,12 +80,12 @@ func (r *resolver) segment(e ast.Expr, f function, args []ast.Expr) bool {
 	name, ok := literalText(args[0])
 	if !ok {
 		return r.spoiled(e, args[0], Issue{
-			Message: "the name of a segment is written out, in quotes", Hint: "write " + f.usage, Allowed: r.env.segmentNames,
+			Check: checkArguments, Message: "the name of a segment is written out, in quotes", Hint: "write " + f.usage, Allowed: r.env.segmentNames,
 		})
 	}
 	if _, ok := r.env.segmentIndex[name]; !ok {
 		return r.spoiled(e, args[0], Issue{
-			Message: "there is no segment `" + name + "`", Hint: allowedHint(name, r.env.segmentNames, "segments"),
+			Check: checkSegment, Message: "there is no segment `" + name + "`", Hint: allowedHint(name, r.env.segmentNames, "segments"),
 			Allowed: r.env.segmentNames,
 		})
 	}
@@ -113,14 +113,14 @@ func (r *resolver) behaviour(e ast.Expr, f function, args []ast.Expr) bool {
 	name, ok := literalText(args[0])
 	if !ok {
 		return r.spoiled(e, args[0], Issue{
-			Message: "the event is written out, in quotes, so that what a journey needs to know is known beforehand",
-			Hint:    "write " + f.usage, Allowed: r.env.eventNames,
+			Check: checkArguments, Message: "the event is written out, in quotes, so that what a journey needs to know is known beforehand",
+			Hint: "write " + f.usage, Allowed: r.env.eventNames,
 		})
 	}
 	event, ok := r.env.def.Event(name)
 	if !ok {
 		return r.spoiled(e, args[0], Issue{
-			Message: "there is no event `" + name + "`", Hint: allowedHint(name, r.env.eventNames, "events"),
+			Check: checkEvent, Message: "there is no event `" + name + "`", Hint: allowedHint(name, r.env.eventNames, "events"),
 			Allowed: r.env.eventNames,
 		})
 	}
@@ -156,18 +156,18 @@ func summable(f function, event *campaign.EventType, arg ast.Expr, b *campaign.B
 	}
 	name, ok := literalText(arg)
 	if !ok {
-		return Issue{Message: "the property is written out, in quotes", Hint: "write " + f.usage, Allowed: can}, false
+		return Issue{Check: checkArguments, Message: "the property is written out, in quotes", Hint: "write " + f.usage, Allowed: can}, false
 	}
 	p, ok := event.Property(name)
 	if !ok {
 		return Issue{
-			Message: "`" + event.Name + "` has no property `" + name + "`",
-			Hint:    allowedHint(name, can, "properties of it that can be summed"), Allowed: can,
+			Check: checkProperty, Message: "`" + event.Name + "` has no property `" + name + "`",
+			Hint: allowedHint(name, can, "properties of it that can be summed"), Allowed: can,
 		}, false
 	}
 	if !slices.Contains(can, name) {
 		return Issue{
-			Message: "`" + name + "` is " + string(p.Type) + "; a sum needs money, number or int", Hint: allowedHint("", can, "such properties of "+event.Name),
+			Check: checkArguments, Message: "`" + name + "` is " + string(p.Type) + "; a sum needs money, number or int", Hint: allowedHint("", can, "such properties of "+event.Name),
 			Allowed: can,
 		}, false
 	}
@@ -184,18 +184,18 @@ func span(f function, arg ast.Expr, b *campaign.Behaviour) (Issue, bool) {
 		}
 	}
 	if arg.Kind() != ast.CallKind || arg.AsCall().FunctionName() != "duration" || len(arg.AsCall().Args()) != 1 {
-		return Issue{Message: "the span of " + f.name + "() is a duration that is written out", Hint: hint}, false
+		return Issue{Check: checkArguments, Message: "the span of " + f.name + "() is a duration that is written out", Hint: hint}, false
 	}
 	text, ok := literalText(arg.AsCall().Args()[0])
 	if !ok {
-		return Issue{Message: "the span of " + f.name + "() is a duration that is written out", Hint: hint}, false
+		return Issue{Check: checkArguments, Message: "the span of " + f.name + "() is a duration that is written out", Hint: hint}, false
 	}
 	d, err := parseSpan(text)
 	if err != nil {
-		return Issue{Message: err.Error(), Hint: hint}, false
+		return Issue{Check: checkDuration, Message: err.Error(), Hint: hint}, false
 	}
 	if d <= 0 {
-		return Issue{Message: "the span of " + f.name + "() has to be longer than nothing", Hint: hint}, false
+		return Issue{Check: checkDuration, Message: "the span of " + f.name + "() has to be longer than nothing", Hint: hint}, false
 	}
 	b.Within = d
 	return Issue{}, true
@@ -219,7 +219,7 @@ func (r *resolver) money(e ast.Expr, f function, args []ast.Expr) bool {
 	}
 	if number, ok := literalNumber(args[0]); ok {
 		return r.spoiled(e, args[0], Issue{
-			Message: "an amount is written in quotes, so that no digit is lost", Hint: `write money("` + number + `")`,
+			Check: checkMoney, Message: "an amount is written in quotes, so that no digit is lost", Hint: `write money("` + number + `")`,
 		})
 	}
 	return r.literalCall(e, f, args, func(text string) (string, error) {
@@ -254,11 +254,15 @@ func (r *resolver) literalCall(e ast.Expr, f function, args []ast.Expr, parse fu
 	}
 	name, err := parse(text)
 	if err != nil {
-		message := err.Error()
-		if f.name == "timestamp" {
+		message, check := err.Error(), checkDuration
+		switch f.name {
+		case "money":
+			check = checkMoney
+		case "timestamp":
+			check = checkTime
 			message = strconv.Quote(text) + " is not a time"
 		}
-		return r.spoiled(e, args[0], Issue{Message: message, Hint: hint})
+		return r.spoiled(e, args[0], Issue{Check: check, Message: message, Hint: hint})
 	}
 	r.replace(e, varLiteral, name)
 	return true
@@ -279,18 +283,18 @@ func (r *resolver) pattern(e ast.Expr, args []ast.Expr) {
 	text, ok := literalText(arg)
 	if !ok {
 		r.report(arg, Issue{
-			Message: "the pattern of matches() is written out, in quotes", Hint: `to look for a text that varies use contains()`,
+			Check: checkArguments, Message: "the pattern of matches() is written out, in quotes", Hint: `to look for a text that varies use contains()`,
 		})
 		r.told[e.ID()] = true
 		return
 	}
 	parsed, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
-		r.report(arg, Issue{Message: "the pattern cannot be read: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")})
+		r.report(arg, Issue{Check: checkPattern, Message: "the pattern cannot be read: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")})
 		return
 	}
 	if program, err := syntax.Compile(parsed.Simplify()); err != nil || len(program.Inst) > maxPattern {
-		r.report(arg, Issue{Message: "the pattern repeats too much", Hint: "write + or * instead of large numbers in braces"})
+		r.report(arg, Issue{Check: checkPattern, Message: "the pattern repeats too much", Hint: "write + or * instead of large numbers in braces"})
 	}
 }
 
@@ -304,7 +308,7 @@ func (r *resolver) layout(args []ast.Expr) {
 	}
 	if _, err := formatTime(time.Unix(0, 0), text); err != nil {
 		message, hint, _ := strings.Cut(err.Error(), "; ")
-		r.report(args[1], Issue{Message: message, Hint: hint})
+		r.report(args[1], Issue{Check: checkLayout, Message: message, Hint: hint})
 	}
 }
 
@@ -344,7 +348,7 @@ func (r *resolver) notOneOf(selection, literal ast.Expr, verdict string) {
 		return
 	}
 	r.report(literal, Issue{
-		Message: verdict + ": " + f.name + " is one of " + strings.Join(f.oneOf, ", "),
-		Hint:    didYouMean(text, f.oneOf), Allowed: f.oneOf,
+		Check: checkImpossible, Message: verdict + ": " + f.name + " is one of " + strings.Join(f.oneOf, ", "),
+		Hint: didYouMean(text, f.oneOf), Allowed: f.oneOf,
 	})
 }

@@ -72,7 +72,7 @@ func tooDear(estimate uint64, src string) (Issue, bool) {
 	trimmed := strings.TrimSpace(src)
 	return Issue{
 		Offset: strings.Index(src, trimmed), Length: len(trimmed),
-		Message: "the expression is too dear: it costs " + cost + ", and " + strconv.Itoa(MaxCost) + " is allowed",
-		Hint:    "look for whole tags with `in` instead of searching texts, and ask less at once",
+		Check: checkSize, Message: "the expression is too dear: it costs " + cost + ", and " + strconv.Itoa(MaxCost) + " is allowed",
+		Hint: "look for whole tags with `in` instead of searching texts, and ask less at once",
 	}, true
 }

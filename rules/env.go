@@ -68,7 +68,7 @@ func New(def *campaign.Definition) (*Env, []Issue) {
 	loc, err := def.Location()
 	if err != nil {
 		issues = append(issues, Issue{
-			Where: "timezone", Message: "`" + def.Timezone + "` is not a timezone that this machine knows",
+			Where: "timezone", Check: checkOther, Message: "`" + def.Timezone + "` is not a timezone that this machine knows",
 			Hint: "write a name such as Asia/Shanghai",
 		})
 	} else {

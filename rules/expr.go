@@ -24,6 +24,7 @@ type Expr struct {
 	segments   []string
 	behaviours []campaign.Behaviour
 	reads      map[string]bool
+	form       string // the same for conditions that are; empty where that is not known
 	pushed     pushed // nil: nothing of it can be put to PostgreSQL
 }
 

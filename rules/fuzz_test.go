@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -62,7 +63,7 @@ func checkIssues(t *testing.T, src string, refused bool, issues []rules.Issue) {
 		t.Fatalf("%q: refused is %v with %v", src, refused, issues)
 	}
 	for _, i := range issues {
-		if i.Offset < 0 || i.Length < 0 || i.Offset+i.Length > len(src) || i.Message == "" {
+		if i.Offset < 0 || i.Length < 0 || i.Offset+i.Length > len(src) || i.Message == "" || !slices.Contains(rules.Checks(), i.Check) {
 			t.Fatalf("%q: issue %+v", src, i)
 		}
 	}

@@ -13,11 +13,50 @@ import (
 type Issue struct {
 	// Where names what is wrong inside a definition, e.g. "segments.regular". It is empty
 	// for issues of Compile and CompileTemplate, whose caller knows where the text stands.
-	Where          string
+	Where string
+	// Check is the stable name of what is wrong, one of Checks().
+	Check          string
 	Offset, Length int // bytes in the source text
 	Message        string
 	Hint           string   // what to write instead, if there is a good guess
 	Allowed        []string // the names that could stand here, if there is a list
+}
+
+// The stable names of what may be wrong with an expression, a text or a name.
+const (
+	checkSyntax     = "expression-syntax" // it cannot be read
+	checkType       = "expression-type"   // its types do not fit each other, or their place
+	checkSize       = "expression-size"   // it is too long, too deep or too dear
+	checkArguments  = "bad-arguments"     // a function is called in another way than it is
+	checkVariable   = "unknown-variable"
+	checkNotHere    = "not-readable-here" // a variable that exists, but not in this place
+	checkField      = "unknown-field"
+	checkFunction   = "unknown-function"
+	checkSegment    = "unknown-segment"
+	checkEvent      = "unknown-event"
+	checkProperty   = "unknown-property"
+	checkValue      = "unsupported-value" // null, bytes, objects
+	checkImpossible = "impossible-value"  // compared with what it can never be
+	checkPattern    = "bad-pattern"
+	checkLayout     = "bad-layout"
+	checkDuration   = "bad-duration"
+	checkMoney      = "bad-money"
+	checkTime       = "bad-date"
+	checkClash      = "ambiguous-field" // of two types in two events
+	checkCircle     = "segment-circle"
+	checkReserved   = "reserved-name"
+	checkBraces     = "template-braces"
+	checkOther      = "expression" // what CEL says and nobody foresaw
+)
+
+// Checks lists the names that Issue.Check may have.
+func Checks() []string {
+	return []string{
+		checkSyntax, checkType, checkSize, checkArguments, checkVariable, checkNotHere,
+		checkField, checkFunction, checkSegment, checkEvent, checkProperty, checkValue,
+		checkImpossible, checkPattern, checkLayout, checkDuration, checkMoney, checkTime,
+		checkClash, checkCircle, checkReserved, checkBraces, checkOther,
+	}
 }
 
 // String gives the message and, behind it, the hint.

@@ -50,7 +50,7 @@ func (r *resolver) typeIssues(parsed *cel.Ast, found *cel.Issues) {
 		r.issues = append(r.issues, issue)
 	}
 	if len(r.issues) == 0 {
-		r.issues = append(r.issues, Issue{Length: len(r.src.text), Message: "the types do not fit"})
+		r.issues = append(r.issues, Issue{Length: len(r.src.text), Check: checkType, Message: "the types do not fit"})
 	}
 }
 
@@ -80,21 +80,21 @@ func (r *resolver) typeIssue(message string, node ast.Expr) Issue {
 	if m := expectedMessage.FindStringSubmatch(message); m != nil {
 		have, want := typeWordOf(m[2]), typeWordOf(m[1])
 		if want == "bool" {
-			return Issue{Message: "a condition is true or false, and this is " + have, Hint: "compare it with something"}
+			return Issue{Check: checkType, Message: "a condition is true or false, and this is " + have, Hint: "compare it with something"}
 		}
-		return Issue{Message: want + " is wanted here, and this is " + have, Hint: "all values of a list are of one type"}
+		return Issue{Check: checkType, Message: want + " is wanted here, and this is " + have, Hint: "all values of a list are of one type"}
 	}
 	if m := fieldsMessage.FindStringSubmatch(message); m != nil {
-		return Issue{Message: typeWordOf(m[1]) + " has no fields", Hint: "a dot reads from " + listNames(r.scope.variables)}
+		return Issue{Check: checkField, Message: typeWordOf(m[1]) + " has no fields", Hint: "a dot reads from " + listNames(r.scope.variables)}
 	}
 	if m := fieldMessage.FindStringSubmatch(message); m != nil {
-		return Issue{Message: "this has no field `" + m[1] + "`", Hint: "a dot reads from " + listNames(r.scope.variables)}
+		return Issue{Check: checkField, Message: "this has no field `" + m[1] + "`", Hint: "a dot reads from " + listNames(r.scope.variables)}
 	}
 	if m := rangeMessage.FindStringSubmatch(message); m != nil {
-		return Issue{Message: "this is " + typeWordOf(m[1]) + ", not a list", Hint: `write a list, such as member.tags.exists(t, t == "vip")`}
+		return Issue{Check: checkType, Message: "this is " + typeWordOf(m[1]) + ", not a list", Hint: `write a list, such as member.tags.exists(t, t == "vip")`}
 	}
 	// A message that is not known here is still better than none, in CEL's own words.
-	return Issue{Message: message}
+	return Issue{Check: checkOther, Message: message}
 }
 
 // splitTypes takes a signature apart: "(money, int)", or "string.(int)" of a method.
@@ -133,30 +133,30 @@ func overloadIssue(name string, args []string, node ast.Expr) Issue {
 	switch name {
 	case operators.Conditional:
 		if len(args) == 3 && args[1] != args[2] {
-			return Issue{Message: "the two sides of `:` are of one type; these are " + args[1] + " and " + args[2]}
+			return Issue{Check: checkType, Message: "the two sides of `:` are of one type; these are " + args[1] + " and " + args[2]}
 		}
-		return Issue{Message: "a condition is true or false, and this is " + args[0], Hint: "compare it with something"}
+		return Issue{Check: checkType, Message: "a condition is true or false, and this is " + args[0], Hint: "compare it with something"}
 	case operators.LogicalNot:
-		return Issue{Message: "`!` turns a condition around, and this is " + args[0], Hint: "compare it with something, such as != 0 or != \"\""}
+		return Issue{Check: checkType, Message: "`!` turns a condition around, and this is " + args[0], Hint: "compare it with something, such as != 0 or != \"\""}
 	case operators.In, operators.OldIn:
-		return Issue{Message: "`in` cannot look for " + args[0] + " in " + args[len(args)-1], Hint: `write "vip" in member.tags, or member.city in ["上海", "北京"]`}
+		return Issue{Check: checkType, Message: "`in` cannot look for " + args[0] + " in " + args[len(args)-1], Hint: `write "vip" in member.tags, or member.city in ["上海", "北京"]`}
 	case operators.Index:
-		return Issue{Message: "this is " + args[0] + "; only lists have elements", Hint: "a list counts from 0"}
+		return Issue{Check: checkType, Message: "this is " + args[0] + "; only lists have elements", Hint: "a list counts from 0"}
 	}
 	if symbol, ok := operators.FindReverse(name); ok && symbol != "" && len(args) == 2 {
-		return Issue{Message: "`" + symbol + "` " + verb(name) + " " + args[0] + " and " + args[1], Hint: pairHint(name, args, values)}
+		return Issue{Check: checkType, Message: "`" + symbol + "` " + verb(name) + " " + args[0] + " and " + args[1], Hint: pairHint(name, args, values)}
 	}
 	if symbol, ok := operators.FindReverse(name); ok && symbol != "" {
-		return Issue{Message: "`" + symbol + "` cannot be used on " + strings.Join(args, ", ")}
+		return Issue{Check: checkType, Message: "`" + symbol + "` cannot be used on " + strings.Join(args, ", ")}
 	}
 	hint := ""
 	if f, ok := findFunction(name); ok {
 		hint = "write " + f.usage
 	}
 	if len(args) == 0 {
-		return Issue{Message: "`" + name + "` is called with something", Hint: hint}
+		return Issue{Check: checkType, Message: "`" + name + "` is called with something", Hint: hint}
 	}
-	return Issue{Message: "`" + name + "` does not take " + strings.Join(args, ", "), Hint: hint}
+	return Issue{Check: checkType, Message: "`" + name + "` does not take " + strings.Join(args, ", "), Hint: hint}
 }
 
 func verb(operator string) string {

@@ -76,7 +76,7 @@ func (r *resolver) walk(e ast.Expr) {
 		}
 	case ast.StructKind:
 		r.report(e, Issue{
-			Message: "an expression cannot build an object", Hint: `a message writes its values between {{ and }}`,
+			Check: checkValue, Message: "an expression cannot build an object", Hint: `a message writes its values between {{ and }}`,
 		})
 	case ast.ComprehensionKind:
 		r.comprehension(e)
@@ -84,11 +84,11 @@ func (r *resolver) walk(e ast.Expr) {
 		switch e.AsLiteral().(type) {
 		case types.Null:
 			r.report(e, Issue{
-				Message: "campaigns have no null", Hint: `what is missing reads as "", 0 or false; has(member.city) tells whether it is there`,
+				Check: checkValue, Message: "campaigns have no null", Hint: `what is missing reads as "", 0 or false; has(member.city) tells whether it is there`,
 			})
 		case types.Bytes, types.Uint:
 			r.report(e, Issue{
-				Message: "campaigns have no values of this kind", Hint: `write "text" or 42, without a letter before or behind it`,
+				Check: checkValue, Message: "campaigns have no values of this kind", Hint: `write "text" or 42, without a letter before or behind it`,
 			})
 		}
 	case ast.UnspecifiedExprKind:
@@ -100,13 +100,13 @@ func (r *resolver) comprehension(e ast.Expr) {
 	r.walk(c.IterRange())
 	if r.inLoop {
 		r.report(e, Issue{
-			Message: "a test of every element stands inside another one",
-			Hint:    `one level is allowed, such as member.tags.exists(t, t == "vip")`,
+			Check: checkSize, Message: "a test of every element stands inside another one",
+			Hint: `one level is allowed, such as member.tags.exists(t, t == "vip")`,
 		})
 	}
 	if _, taken := r.scope.objects[c.IterVar()]; taken || c.IterVar() == varNow {
 		r.report(e, Issue{
-			Message: "`" + c.IterVar() + "` is a variable already", Hint: "call the element something else, such as x",
+			Check: checkReserved, Message: "`" + c.IterVar() + "` is a variable already", Hint: "call the element something else, such as x",
 		})
 	}
 	outer, depth := r.inLoop, len(r.locals)
@@ -128,7 +128,7 @@ func (r *resolver) ident(e ast.Expr) {
 	if o, ok := r.scope.objects[name]; ok {
 		r.reads[name] = true
 		r.report(e, Issue{
-			Message: "`" + name + "` is not a value by itself", Hint: "read one of its fields: " + listNames(o.names),
+			Check: checkField, Message: "`" + name + "` is not a value by itself", Hint: "read one of its fields: " + listNames(o.names),
 			Allowed: o.names,
 		})
 		return
@@ -140,7 +140,11 @@ func (r *resolver) ident(e ast.Expr) {
 // it does not exist here.
 func (r *resolver) unknownVariable(e ast.Expr, name string) {
 	known := r.scope.variables
-	issue := Issue{Message: "`" + name + "` is not known", Hint: allowedHint(name, known, "variables"), Allowed: known}
+	issue := Issue{Check: checkVariable, Message: "`" + name + "` is not known", Hint: allowedHint(name, known, "variables"), Allowed: known}
+	switch name {
+	case varEvent, varStart, varOffer:
+		issue.Check = checkNotHere
+	}
 	switch name {
 	case varEvent:
 		issue.Message, issue.Hint = "`event` cannot be read here", "no event comes with this; readable are "+listNames(known)
@@ -200,8 +204,8 @@ func (r *resolver) selection(e ast.Expr) {
 	}
 	r.reads[name] = true
 	issue := Issue{
-		Message: "`" + name + "` has no `" + sel.FieldName() + "`",
-		Hint:    didYouMean(sel.FieldName(), o.names), Allowed: o.names,
+		Check: checkField, Message: "`" + name + "` has no `" + sel.FieldName() + "`",
+		Hint: didYouMean(sel.FieldName(), o.names), Allowed: o.names,
 	}
 	if issue.Hint == "" {
 		issue.Hint = "it has " + listNames(o.names)
@@ -226,7 +230,7 @@ func (r *resolver) field(e ast.Expr) (*object, *field, bool) {
 	}
 	r.reads[name] = true
 	if f.clash != "" && !r.told[e.ID()] {
-		r.reportField(e, Issue{Message: f.clash, Hint: "give one of the two another name"})
+		r.reportField(e, Issue{Check: checkClash, Message: f.clash, Hint: "give one of the two another name"})
 	}
 	return o, f, true
 }
@@ -259,7 +263,7 @@ func (r *resolver) call(e ast.Expr) {
 		return
 	}
 	if c.IsMemberFunction() && !f.method && !f.either || !c.IsMemberFunction() && f.method {
-		r.report(e, Issue{Message: "`" + name + "` is not called this way", Hint: "write " + f.usage})
+		r.report(e, Issue{Check: checkArguments, Message: "`" + name + "` is not called this way", Hint: "write " + f.usage})
 		r.walkCall(c)
 		return
 	}
@@ -287,7 +291,7 @@ func (r *resolver) unknownFunction(e ast.Expr) {
 	c := e.AsCall()
 	name := c.FunctionName()
 	known := functionNames(c.IsMemberFunction())
-	issue := Issue{Message: "there is no function `" + name + "`", Hint: didYouMean(name, known), Allowed: known}
+	issue := Issue{Check: checkFunction, Message: "there is no function `" + name + "`", Hint: didYouMean(name, known), Allowed: known}
 	if near := Nearest(name, known); near != "" {
 		f, _ := findFunction(near)
 		issue.Hint = "did you mean `" + near + "`? It is called as " + f.usage

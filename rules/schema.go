@@ -90,12 +90,12 @@ func checkNames(def *campaign.Definition) []Issue {
 		switch {
 		case slices.Contains(memberSoft, p.Name) && p.Type != campaign.TypeString:
 			issues = append(issues, Issue{
-				Where: where, Message: "`" + p.Name + "` is built in and a string; it cannot be declared as " + string(p.Type),
+				Where: where, Check: checkReserved, Message: "`" + p.Name + "` is built in and a string; it cannot be declared as " + string(p.Type),
 				Hint: "write {type: string, one_of: […]} to say which values it has, or choose another name",
 			})
 		case slices.Contains(memberBuiltIns, p.Name) && !slices.Contains(memberSoft, p.Name):
 			issues = append(issues, Issue{
-				Where: where, Message: "`" + p.Name + "` is built in; expressions read it without a declaration",
+				Where: where, Check: checkReserved, Message: "`" + p.Name + "` is built in; expressions read it without a declaration",
 				Hint: "leave it out, or choose another name",
 			})
 		default:
@@ -107,7 +107,7 @@ func checkNames(def *campaign.Definition) []Issue {
 			where := "events." + e.Name + "." + p.Name
 			if slices.Contains(eventBuiltIns, p.Name) {
 				issues = append(issues, Issue{
-					Where: where, Message: "every event has `" + p.Name + "` by itself; a property cannot have its name",
+					Where: where, Check: checkReserved, Message: "every event has `" + p.Name + "` by itself; a property cannot have its name",
 					Hint: "leave it out, or choose another name, such as " + lastWord(e.Name) + "_" + p.Name,
 				})
 				continue
@@ -123,18 +123,18 @@ func checkName(where string, p campaign.Property) []Issue {
 	var issues []Issue
 	if p.Name == "" || wordLength(p.Name) != len(p.Name) || p.Name[0] >= '0' && p.Name[0] <= '9' {
 		issues = append(issues, Issue{
-			Where: where, Message: "expressions cannot read a name such as `" + p.Name + "`",
+			Where: where, Check: checkReserved, Message: "expressions cannot read a name such as `" + p.Name + "`",
 			Hint: "use letters a to z, digits and _, beginning with a letter",
 		})
 	} else if slices.Contains([]string{"in", "true", "false", "null"}, p.Name) {
 		issues = append(issues, Issue{
-			Where: where, Message: "`" + p.Name + "` is a word of the expression language", Hint: "choose another name",
+			Where: where, Check: checkReserved, Message: "`" + p.Name + "` is a word of the expression language", Hint: "choose another name",
 		})
 	}
 	if _, ok := celTypes[p.Type]; !ok {
 		known := typeNames()
 		issues = append(issues, Issue{
-			Where: where, Message: "`" + string(p.Type) + "` is not a type",
+			Where: where, Check: checkOther, Message: "`" + string(p.Type) + "` is not a type",
 			Hint: allowedHint(string(p.Type), known, "types"), Allowed: known,
 		})
 	}

@@ -47,8 +47,8 @@ func (e *Env) circle(name string, path []string) []Issue {
 		round := append(slices.Clone(path[slices.Index(path, next.name):]), next.name)
 		issues = append(issues, Issue{
 			Where: segmentPlace(name), Offset: next.offset, Length: next.length,
-			Message: "segments ask each other in a circle: " + strings.Join(round, " → "),
-			Hint:    "write the condition out in one of them",
+			Check: checkCircle, Message: "segments ask each other in a circle: " + strings.Join(round, " → "),
+			Hint: "write the condition out in one of them",
 		})
 		s.expr = nil
 		break

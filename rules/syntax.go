@@ -22,7 +22,7 @@ var (
 func syntaxIssues(src string, found *cel.Issues) []Issue {
 	errs := found.Errors()
 	if len(errs) == 0 {
-		return []Issue{{Length: len(src), Message: "the expression cannot be read"}}
+		return []Issue{{Length: len(src), Check: checkSyntax, Message: "the expression cannot be read"}}
 	}
 	first := errs[0]
 	s := source{src}
@@ -79,10 +79,10 @@ func syntaxIssue(src string, at int, message string) Issue {
 		return characterIssue(src, at, m[1])
 	}
 	if m := reservedWord.FindStringSubmatch(message); m != nil {
-		return Issue{Message: "`" + m[1] + "` is a word that the expression language keeps for itself", Hint: "choose another name"}
+		return Issue{Check: checkSyntax, Message: "`" + m[1] + "` is a word that the expression language keeps for itself", Hint: "choose another name"}
 	}
 	if m := missingInput.FindStringSubmatch(message); m != nil {
-		return Issue{Message: "`" + m[1] + "` is missing", Hint: "what was opened has to be closed"}
+		return Issue{Check: checkSyntax, Message: "`" + m[1] + "` is missing", Hint: "what was opened has to be closed"}
 	}
 	input := ""
 	for _, re := range []*regexp.Regexp{unexpectedInput, noAlternative} {
@@ -93,24 +93,24 @@ func syntaxIssue(src string, at int, message string) Issue {
 	}
 	switch {
 	case input == "<EOF>" && strings.HasSuffix(message, "expecting ':'"):
-		return Issue{Message: "a `?` needs its `:`", Hint: "write condition ? this : that"}
+		return Issue{Check: checkSyntax, Message: "a `?` needs its `:`", Hint: "write condition ? this : that"}
 	case input == "<EOF>":
-		return Issue{Message: "the expression ends too early", Hint: "something has to follow"}
+		return Issue{Check: checkSyntax, Message: "the expression ends too early", Hint: "something has to follow"}
 	case input != "":
 		return unexpected(src, at, input)
 	case strings.Contains(message, "recursion limit"):
 		return Issue{
-			Message: "the expression is nested too deeply; " + strconv.Itoa(MaxDepth) + " levels are allowed",
-			Hint:    "name parts of it as segments",
+			Check: checkSize, Message: "the expression is nested too deeply; " + strconv.Itoa(MaxDepth) + " levels are allowed",
+			Hint: "name parts of it as segments",
 		}
 	case strings.HasPrefix(message, "invalid argument to has()"):
-		return Issue{Message: "has() asks for a field", Hint: "write has(member.city)"}
+		return Issue{Check: checkSyntax, Message: "has() asks for a field", Hint: "write has(member.city)"}
 	case strings.HasPrefix(message, "argument must be a simple name"), strings.HasPrefix(message, "argument is not an identifier"):
-		return Issue{Message: "the first argument is a name for the element", Hint: `write member.tags.exists(t, t == "vip")`}
+		return Issue{Check: checkSyntax, Message: "the first argument is a name for the element", Hint: `write member.tags.exists(t, t == "vip")`}
 	case strings.HasPrefix(message, "invalid int literal"):
-		return Issue{Message: "the number is too large"}
+		return Issue{Check: checkSyntax, Message: "the number is too large"}
 	}
-	return Issue{Message: strings.TrimPrefix(message, "Syntax error: ")}
+	return Issue{Check: checkSyntax, Message: strings.TrimPrefix(message, "Syntax error: ")}
 }
 
 // words are what people write who know another language.
@@ -121,7 +121,7 @@ var words = map[string]string{
 
 func unexpected(src string, at int, input string) Issue {
 	input = firstLine(input)
-	issue := Issue{Message: "`" + input + "` is not expected here"}
+	issue := Issue{Check: checkSyntax, Message: "`" + input + "` is not expected here"}
 	if with, ok := words[input]; ok {
 		issue.Hint = "write " + with
 		return issue
@@ -151,11 +151,11 @@ func characterIssue(src string, at int, text string) Issue {
 	r, _ := utf8.DecodeRuneInString(text)
 	if r == '"' || r == '\'' {
 		if n := quotedLength(src[min(at, len(src)):], false); at+n >= len(src) && !strings.HasSuffix(src[at+1:], string(r)) {
-			return Issue{Message: "the text that begins here is not closed", Hint: "write " + string(r) + " at its end"}
+			return Issue{Check: checkSyntax, Message: "the text that begins here is not closed", Hint: "write " + string(r) + " at its end"}
 		}
-		return Issue{Message: "this text cannot be read", Hint: `a backslash is written \\, a line break \n`}
+		return Issue{Check: checkSyntax, Message: "this text cannot be read", Hint: `a backslash is written \\, a line break \n`}
 	}
-	issue := Issue{Message: "`" + string(r) + "` cannot stand here"}
+	issue := Issue{Check: checkSyntax, Message: "`" + string(r) + "` cannot stand here"}
 	if with, ok := marks[r]; ok {
 		issue.Hint = "write " + with
 		return issue

@@ -51,12 +51,12 @@ func (e *Env) CompileTemplate(src string, sc Scope) (*Template, []Issue) {
 func (e *Env) compileTemplate(src string, sc Scope) (*Template, []Issue) {
 	if len(src) > MaxTemplate {
 		return nil, []Issue{{
-			Length:  len(src),
-			Message: "the text is " + strconv.Itoa(len(src)) + " bytes long; " + strconv.Itoa(MaxTemplate) + " are allowed",
+			Length: len(src),
+			Check:  checkSize, Message: "the text is " + strconv.Itoa(len(src)) + " bytes long; " + strconv.Itoa(MaxTemplate) + " are allowed",
 		}}
 	}
 	if !utf8.ValidString(src) {
-		return nil, []Issue{{Length: len(src), Message: "the text is not UTF-8", Hint: "save the file as UTF-8"}}
+		return nil, []Issue{{Length: len(src), Check: checkOther, Message: "the text is not UTF-8", Hint: "save the file as UTF-8"}}
 	}
 	t := &Template{env: e, reads: map[string]bool{}}
 	var issues []Issue
@@ -75,7 +75,7 @@ func (e *Env) compileTemplate(src string, sc Scope) (*Template, []Issue) {
 		length := closing(src[begin:])
 		if length < 0 {
 			return nil, append(issues, Issue{
-				Offset: at + open, Length: len("{{"), Message: "`{{` is never closed", Hint: "write }} behind the expression",
+				Offset: at + open, Length: len("{{"), Check: checkBraces, Message: "`{{` is never closed", Hint: "write }} behind the expression",
 			})
 		}
 		at = begin + length + len("}}")
@@ -99,7 +99,7 @@ func (t *Template) expression(src string, begin int, sc Scope) []Issue {
 	if strings.TrimSpace(src) == "" {
 		return []Issue{{
 			Offset: begin - len("{{"), Length: len(src) + len("{{}}"),
-			Message: "nothing stands between `{{` and `}}`", Hint: "write an expression, such as {{ member.name }}",
+			Check: checkBraces, Message: "nothing stands between `{{` and `}}`", Hint: "write an expression, such as {{ member.name }}",
 		}}
 	}
 	x, issues := t.env.Compile(src, sc, WantText)
@@ -155,7 +155,7 @@ func strayBraces(fixed string, offset int) []Issue {
 		}
 		i += n
 		issues = append(issues, Issue{
-			Offset: offset + i, Length: len("}}"), Message: "`}}` closes nothing",
+			Offset: offset + i, Length: len("}}"), Check: checkBraces, Message: "`}}` closes nothing",
 			Hint: `write {{ before the expression, or {{ "}}" }} for the braces themselves`,
 		})
 		i += len("}}")

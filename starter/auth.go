@@ -65,7 +65,7 @@ func secretOf(r *http.Request) string {
 }
 
 func browsed(path string) bool {
-	return path == "/docs" || path == "/openapi.json" || path == "/metrics"
+	return path == "/docs" || path == "/openapi.json" || path == "/metrics" || path == schemaPath
 }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, detail string) {

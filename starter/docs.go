@@ -9,7 +9,12 @@ import (
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/banyanhq/banyan/definitions"
 )
+
+// schemaPath is where the JSON Schema of the campaign language is, for editors.
+const schemaPath = "/v1/schema/campaign.json"
 
 // registerDocs serves the API's document and a page to read it by. The page is whole
 // in itself: it works where there is no way to the internet.
@@ -23,6 +28,10 @@ func (s *Server) registerDocs() {
 		}
 		w.Header().Set("Content-Type", "application/openapi+json;version=3.1")
 		_, _ = w.Write(body)
+	})
+	s.mux.HandleFunc("GET "+schemaPath, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/schema+json")
+		_, _ = w.Write(definitions.Schema())
 	})
 	s.mux.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")

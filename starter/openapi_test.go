@@ -8,11 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/banyanhq/banyan/definitions"
 	"github.com/banyanhq/banyan/starter"
 )
 
 // pages are served beside the API that the document describes.
-var pages = []string{"GET /docs", "GET /metrics", "GET /openapi.json"}
+var pages = []string{"GET /docs", "GET /metrics", "GET /openapi.json", "GET /v1/schema/campaign.json"}
 
 // The document and the handlers say the same: what is in one is in the other, and
 // every call of the document is answered by a handler, and by nobody without a key.
@@ -114,5 +115,18 @@ func TestReady(t *testing.T) {
 	}
 	if r := a.do("GET", "/healthz", "", "Authorization", ""); r.status != http.StatusOK {
 		t.Errorf("alive: %d", r.status)
+	}
+}
+
+// The schema that editors complete by is that of the command line, for a bearer of a key
+// and, since editors fetch it as a browser does, by its password.
+func TestTheSchemaIsServed(t *testing.T) {
+	a := serve(t)
+	r := a.must("GET", "/v1/schema/campaign.json", "")
+	if r.body != string(definitions.Schema()) || r.header.Get("Content-Type") != "application/schema+json" {
+		t.Errorf("%s: %.200s", r.header.Get("Content-Type"), r.body)
+	}
+	if r := a.do("GET", "/v1/schema/campaign.json", "", "Authorization", ""); r.status != http.StatusUnauthorized || !strings.HasPrefix(r.header.Get("WWW-Authenticate"), "Basic ") {
+		t.Errorf("without a key: %d %s", r.status, r.header.Get("WWW-Authenticate"))
 	}
 }

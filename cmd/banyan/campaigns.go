@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/banyanhq/banyan/definitions"
@@ -23,56 +22,6 @@ func readFile(e *env, name string) ([]byte, error) {
 		return io.ReadAll(e.Stdin)
 	}
 	return os.ReadFile(name)
-}
-
-type checkCommand struct {
-	Files    []string `arg:"" name:"file" help:"Campaign files; - is the standard input."`
-	Entrants int64    `placeholder:"N" help:"How many members are expected: says what each drive costs, and which one to use."`
-}
-
-type checked struct {
-	File     string               `json:"file"`
-	OK       bool                 `json:"ok"`
-	Problems definitions.Problems `json:"problems"`
-	Costs    []definitions.Cost   `json:"costs,omitempty"`
-}
-
-// Run checks files without a server.
-func (c *checkCommand) Run(e *env, g *Globals) error {
-	results, refused := make([]checked, 0, len(c.Files)), false
-	for _, file := range c.Files {
-		source, err := readFile(e, file)
-		if err != nil {
-			return err
-		}
-		def, problems := definitions.Check(file, source)
-		if problems == nil {
-			problems = definitions.Problems{}
-		}
-		result := checked{File: file, OK: !problems.Refused(), Problems: problems}
-		if def != nil && c.Entrants > 0 {
-			result.Costs = definitions.Costs(def, c.Entrants)
-		}
-		results = append(results, result)
-		refused = refused || problems.Refused()
-	}
-	err := output(e, g, results, func(p *printer) {
-		for _, r := range results {
-			if len(r.Problems) > 0 {
-				_, p.err = io.WriteString(e.Stderr, r.Problems.Text(e.Color))
-			}
-			if r.OK {
-				p.line("%s: ok", r.File)
-			}
-			for _, cost := range r.Costs {
-				p.line("\n%s", strings.TrimSuffix(cost.Text(), "\n"))
-			}
-		}
-	})
-	if err == nil && refused {
-		return errSaid
-	}
-	return err
 }
 
 type submitCommand struct {

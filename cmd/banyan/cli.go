@@ -8,6 +8,10 @@ type CLI struct {
 	Check      checkCommand      `cmd:"" help:"Check campaign files here, without a server."`
 	Test       testCommand       `cmd:"" help:"Run the tests of campaign files here, without a server."`
 	Simulate   simulateCommand   `cmd:"" help:"Rehearse a campaign with made-up or past members, without a server."`
+	Fmt        fmtCommand        `cmd:"" help:"Write campaign files in one way: keys in order, comments kept."`
+	Diff       diffCommand       `cmd:"" help:"Say what changes from one campaign file to another, and for whom."`
+	Graph      graphCommand      `cmd:"" help:"Draw the journeys of a campaign file."`
+	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of campaign files, for editors."`
 	Submit     submitCommand     `cmd:"" help:"Check a campaign file and store it as a new version."`
 	Campaigns  campaignsCommand  `cmd:"" help:"List campaigns."`
 	Migrations migrationsCommand `cmd:"" help:"Show how far members were brought to another version."`

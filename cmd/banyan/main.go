@@ -42,7 +42,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return execute(ctx, os.Args[1:], &env{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Color: isTerminal(os.Stderr),
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv, Color: colored(os.Stderr, os.Getenv),
 	})
 }
 
@@ -101,7 +101,9 @@ func report(e *env, err error) int {
 	return exitFailed
 }
 
-func isTerminal(f *os.File) bool {
+// colored reports whether a file is a terminal that shows colour, and nobody asked for
+// none: see https://no-color.org.
+func colored(f *os.File, getenv func(string) string) bool {
 	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	return err == nil && info.Mode()&os.ModeCharDevice != 0 && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb"
 }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/banyanhq/banyan/definitions"
+)
+
+type checkCommand struct {
+	Files    []string `arg:"" name:"file" help:"Campaign files; - is the standard input."`
+	Format   string   `enum:"text,json,github" default:"text" help:"text for people, json for programs, github for the annotations of a GitHub workflow."`
+	Strict   bool     `help:"Let warnings refuse a file too."`
+	Entrants int64    `placeholder:"N" help:"How many members are expected: says what each drive costs, and which one to use."`
+}
+
+type checked struct {
+	File     string               `json:"file"`
+	OK       bool                 `json:"ok"`
+	Problems definitions.Problems `json:"problems"`
+	Costs    []definitions.Cost   `json:"costs,omitempty"`
+}
+
+// Run checks files without a server. A file that cannot be read is told, and the others
+// are checked all the same.
+func (c *checkCommand) Run(e *env, g *Globals) error {
+	if g.JSON {
+		if c.Format == "github" {
+			return usageError{"--json and --format=github exclude each other"}
+		}
+		c.Format = "json"
+	}
+	results, failed := make([]checked, 0, len(c.Files)), false
+	for _, file := range c.Files {
+		source, err := readFile(e, file)
+		if err != nil {
+			failed = true
+			_, _ = fmt.Fprintln(e.Stderr, "banyan:", err)
+			continue
+		}
+		def, problems := definitions.Check(file, source)
+		if problems == nil {
+			problems = definitions.Problems{}
+		}
+		result := checked{File: file, OK: !problems.Refused() && (!c.Strict || len(problems) == 0), Problems: problems}
+		if def != nil && c.Entrants > 0 {
+			result.Costs = definitions.Costs(def, c.Entrants)
+		}
+		results = append(results, result)
+	}
+	var err error
+	switch c.Format {
+	case "json":
+		err = writeJSON(e.Stdout, results)
+	case "github":
+		p := &printer{w: e.Stdout}
+		for _, r := range results {
+			for _, problem := range r.Problems {
+				p.line("%s", annotation(problem, c.Strict))
+			}
+		}
+		err = p.err
+	default:
+		err = c.text(e, results)
+	}
+	if err == nil && (failed || slices.ContainsFunc(results, func(r checked) bool { return !r.OK })) {
+		return errSaid
+	}
+	return err
+}
+
+func (c *checkCommand) text(e *env, results []checked) error {
+	p := &printer{w: e.Stdout}
+	for _, r := range results {
+		if len(r.Problems) > 0 && p.err == nil {
+			_, p.err = io.WriteString(e.Stderr, r.Problems.Text(e.Color))
+		}
+		if r.OK {
+			p.line("%s: ok", r.File)
+		}
+		for _, cost := range r.Costs {
+			p.line("\n%s", strings.TrimSuffix(cost.Text(), "\n"))
+		}
+	}
+	return p.err
+}
+
+// annotation is a problem as a workflow command, which GitHub shows beside the line.
+func annotation(p definitions.Problem, strict bool) string {
+	level := "error"
+	if p.Warning && !strict {
+		level = "warning"
+	}
+	place := "file=" + commandProperty.Replace(p.File)
+	if p.Line > 0 {
+		place += fmt.Sprintf(",line=%d,col=%d,endColumn=%d", p.Line, p.Column, p.Column+p.Width)
+	}
+	text := p.Message
+	if p.Hint != "" {
+		text += "\n" + p.Hint
+	}
+	return fmt.Sprintf("::%s %s,title=%s::%s", level, place, commandProperty.Replace(p.Check), commandData.Replace(text))
+}
+
+// What would end a workflow command, or a property of it, is written as its code.
+var (
+	commandData     = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	commandProperty = strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+)
+
+type schemaCommand struct{}
+
+// Run prints the JSON Schema of campaign files.
+func (schemaCommand) Run(e *env) error {
+	_, err := e.Stdout.Write(definitions.Schema())
+	return err
+}

@@ -1,0 +1,216 @@
+package definitions
+
+import "github.com/banyanhq/banyan/campaign"
+
+// lexicons are the words of every mapping of the language but the steps, whose are in
+// stepWords. A test names a shape or a key that has none.
+func lexicons() []lexicon {
+	return append(testLexicons(), []lexicon{
+		{shape: topShape, words: topWords},
+		{shape: windowShape, words: windowWords},
+		{shape: propertyShape, words: propertyWords},
+		{shape: offerShape, words: offerWords},
+		{shape: rewardShape, words: rewardWords},
+		{shape: timesShape, words: timesWords},
+		{shape: messageShape, words: messageWords()},
+		{shape: limitsShape, words: limitsWords},
+		{shape: quietShape, words: quietWords},
+		{shape: journeyShape, words: journeyWords},
+		{shape: startShape, words: startWords},
+		{shape: entryShape, words: entryWords},
+		{shape: goalShape, words: triggerWords},
+		{shape: exitShape, words: triggerWords},
+		{shape: caseShape, words: caseWords},
+		{shape: reminderShape, words: reminderWords},
+		{shape: roleShape, words: roleWords},
+		{shape: waitUntilShape, words: waitUntilWords},
+		{shape: splitBodyShape, words: splitBodyWords},
+		{shape: armShape, words: armWords},
+		{shape: repeatBodyShape, words: repeatBodyWords},
+		{shape: questionShape, words: questionWords},
+		{shape: answerShape, words: answerWords},
+		{shape: askedShape, words: askedWords},
+	}...)
+}
+
+var topWords = map[string]word{
+	"language": {
+		"Language", "语言版本", "The version of the campaign language. Without it, 1.", "活动语言的版本。不写就是 1。",
+		1,
+		schema{"enum": []any{1, "1"}},
+		false,
+	},
+	"campaign": {
+		"Campaign", "活动名", "The campaign's name: 2 to 63 lower-case letters, digits and hyphens.", "活动的名字：2 到 63 个小写字母、数字和连字符。",
+		"fitness-trial", aName(campaignName), true,
+	},
+	"title": {
+		"Title", "标题", "What people call the campaign, at most 200 characters.", "给人看的标题，最多 200 个字。",
+		"9.9 元体验课 → 月卡", aTitle(), true,
+	},
+	"timezone": {
+		"Timezone", "时区", "The IANA name of the timezone in which days, quiet hours and texts are meant. Asia/Shanghai unless told.",
+		"时区的 IANA 名称，日期、免打扰时段和话术里的时间都按它算。不写就是 Asia/Shanghai。", "Asia/Shanghai",
+		schema{"type": "string", "examples": zones},
+		false,
+	},
+	"currency": {
+		"Currency", "币种", "The currency of every amount. CNY unless told.", "所有金额的币种。不写就是 CNY。", "CNY", oneOfWords(currencies...), false,
+	},
+	"window": {
+		"Window", "活动时间", "When members may enter: the first and the last day, both whole. Outside it nobody enters; who is inside goes on.",
+		"会员可以进入的时间：从第一天到最后一天，首尾都算。之外不再有人进入，已进入的人继续走完。",
+		schema{"from": "2026-12-01", "until": "2027-06-30"},
+		of(windowShape), false,
+	},
+	"member": {
+		"Member attributes", "会员属性", "What expressions may read of a member, with its type.", "表达式可以读到的会员资料，以及它们的类型。",
+		schema{"name": "string", "spent": "money"},
+		entriesOf(attributeName, aType()), false,
+	},
+	"events": {
+		"Events", "事件", "What the campaign may hear, with the properties that come with it.", "活动会听到的事情，以及随它而来的属性。",
+		schema{"order.paid": schema{"order": "string", "offer": "string", "amount": "money"}},
+		entriesOf(eventName, schema{"type": []string{"object", "null"}, "additionalProperties": aType()}), false,
+	},
+	"segments": {
+		"Segments", "人群", "Conditions over a member, by name. Expressions ask them as segment(\"NAME\").", "会员满足的条件，各有一个名字。表达式用 segment(\"名字\") 来问。",
+		schema{"regular": `count("lesson.attended", duration("720h")) >= 4`},
+		entriesOf(plainName, aCondition()), false,
+	},
+	"roles": {
+		"Roles", "角色", "Who decides reviews, each with a backup for when it does not answer.", "谁来做人工审核，以及没空时由谁顶上。",
+		schema{"coach": schema{"title": "教练", "backup": "owner"}, "owner": nil},
+		entriesOf(plainName, anyOf(schema{"type": "null"}, of(roleShape))), false,
+	},
+	"offers": {
+		"Offers", "商品", "What is sold, at which price, for how long locked.", "卖什么、什么价、锁价多久。",
+		schema{"monthly-card": schema{"title": "月卡", "price": 199, "list_price": 299, "lock": "48h"}},
+		entriesOf(plainName, of(offerShape)), false,
+	},
+	"rewards": {
+		"Rewards", "奖励", "What a grant step gives, with its budget and limits.", "grant 步骤发放的奖励，以及预算和上限。",
+		schema{"first-card": schema{"points": 100, "budget": 100000}},
+		entriesOf(plainName, of(rewardShape)), false,
+	},
+	"messages": {
+		"Messages", "话术", "What is sent, with CEL expressions in {{ }}.", "发给会员的话，{{ }} 里是 CEL 表达式。",
+		schema{"welcome": "{{ member.name }}，欢迎！"},
+		entriesOf(plainName, anyOf(aWording(), of(messageShape))), false,
+	},
+	"limits": {
+		"Limits", "打扰的底线", "What holds for every message: quiet hours, and how many a member gets.", "对所有消息都有效：免打扰时段、每人每天最多几条。",
+		schema{"messages_per_member": schema{"times": 3, "every": "24h"}},
+		of(limitsShape), false,
+	},
+	"journeys": {
+		"Journeys", "旅程", "What members go through, step by step. At least one.", "会员一步步经历什么。至少一条。",
+		schema{"main": schema{"start": schema{"on": "order.paid"}, "goal": schema{"on": "order.paid"}, "steps": []any{schema{"send": "welcome"}}}},
+		schema{"type": "object", "minProperties": 1, "propertyNames": schema{"pattern": plainName.pattern.String()}, "additionalProperties": of(journeyShape)},
+		true,
+	},
+	"tests": testsWord(false),
+}
+
+var windowWords = map[string]word{
+	"from":  {"From", "开始", "The first day, or moment, at which members may enter.", "会员可以进入的第一天，或某一时刻。", "2026-12-01", schema{"type": "string"}, false},
+	"until": {"Until", "结束", "The last day on which members may enter, to its end.", "会员可以进入的最后一天，当天也算。", "2027-06-30", schema{"type": "string"}, false},
+}
+
+var propertyWords = map[string]word{
+	"type":   {"Type", "类型", "string, int, number, bool, time or money.", "string、int、number、bool、time 或 money。", "string", oneOfWords(campaign.Types()...), true},
+	"one_of": {"Values", "取值", "The values that a string may have.", "字符串可以取的值。", []any{"bronze", "silver", "gold"}, schema{"type": "array", "minItems": 1, "items": aText()}, false},
+}
+
+var offerWords = map[string]word{
+	"title":      {"Title", "名称", "What people call it. Its name, unless told.", "给人看的名称。不写就用它的名字。", "月卡", aTitle(), false},
+	"price":      {"Price", "活动价", "What it costs in the offer, with at most two decimal places.", "活动价，最多两位小数。", 199, anAmount(), true},
+	"list_price": {"List price", "原价", "What it costs otherwise, at least the price.", "平时的价格，不低于活动价。", 299, anAmount(), false},
+	"lock":       {"Lock", "锁价时长", "How long the price is held for a member once the offer was opened for her. Without it the offer never ends.", "优惠打开后为会员锁价多久。不写就一直有效。", "48h", aDuration(), false},
+	"grace":      {"Grace", "宽限", "How long after the end orders that were paid in time are still heard. 10m unless told.", "结束后多久之内，按时付款但晚到的订单仍然算数。不写就是 10m。", "24h", aDuration(), false},
+	"per_member": {"Per member", "每人限购", "How often a member may take it.", "每位会员最多买几次。", 1, aCount(maxCount), false},
+	"stock":      {"Stock", "库存", "How many there are in all.", "一共有多少份。", 500, aCount(maxCount), false},
+}
+
+var rewardWords = map[string]word{
+	"points":     {"Points", "积分", "How many points one grant gives.", "发一次给多少积分。", 100, aCount(maxPoints), true},
+	"budget":     {"Budget", "总预算", "How many points all grants together may give.", "全部发放加起来最多多少积分。", 100000, aCount(maxPoints), false},
+	"per_member": {"Per member", "每人上限", "How often a member may get it: a number for ever, or so many times in a span.", "每位会员最多领几次：一个数字表示一共，或写明多久几次。", schema{"times": 10, "every": "30d"}, someTimes(), false},
+}
+
+var timesWords = map[string]word{
+	"times": {"Times", "次数", "How many times.", "最多几次。", 3, aCount(maxCount), true},
+	"every": {"Every", "周期", "In how long a span. Without it, for ever.", "在多长时间内。不写就是一共。", "24h", aDuration(), false},
+}
+
+// channelNames are what people call the channels.
+var channelNames = map[string][2]string{
+	"console": {"the console", "控制台"}, "webhook": {"the webhook", "Webhook"}, "wecom": {"WeCom", "企业微信"}, "sms": {"SMS", "短信"},
+	"mail": {"mail", "邮件"}, "officialaccount": {"the WeChat official account", "微信公众号"}, "miniprogram": {"the WeChat mini program", "微信小程序"},
+}
+
+func messageWords() map[string]word {
+	words := map[string]word{
+		"text":        {"Text", "正文", "The text for every channel that has none of its own.", "没有单独写话术的渠道都用它。", "{{ member.name }}，欢迎！", aWording(), false},
+		"kind":        {"Kind", "性质", "marketing, or service: a service message passes caps, never quiet hours or consent.", "marketing 是营销，service 是服务通知：服务通知不占次数，但仍守免打扰和授权。", "service", oneOfWords(campaign.KindMarketing, campaign.KindService), false},
+		"when_capped": {"When capped", "超出次数时", "What becomes of it when a cap refuses it: delay or drop.", "超出次数时怎么办：delay 推迟，drop 不发。", "drop", oneOfWords(campaign.CappedDelay, campaign.CappedDrop), false},
+	}
+	for _, channel := range wordings {
+		name := channelNames[channel]
+		words[channel] = word{"Text for " + name[0], name[1] + "话术", "The text when it is sent by " + name[0] + ".", "通过" + name[1] + "发送时的话术。", "{{ member.name }}，欢迎！", aWording(), false}
+	}
+	return words
+}
+
+var limitsWords = map[string]word{
+	"quiet_hours":         {"Quiet hours", "免打扰时段", "A message that falls into them waits for their end. They may run over midnight.", "落在这个时段的消息等到结束再发，可以跨过午夜。", schema{"from": "22:00", "until": "08:00"}, of(quietShape), false},
+	"messages_per_member": {"Messages per member", "每人消息上限", "How many marketing messages a member gets.", "每位会员最多收到几条营销消息。", schema{"times": 3, "every": "24h"}, someTimes(), false},
+}
+
+var quietWords = map[string]word{
+	"from":  {"From", "开始", "When the quiet hours begin, in the campaign's timezone.", "免打扰从几点开始，按活动时区。", "22:00", aTimeOfDay(), true},
+	"until": {"Until", "结束", "When the quiet hours end.", "免打扰到几点结束。", "08:00", aTimeOfDay(), true},
+}
+
+var journeyWords = map[string]word{
+	"start":   {"Start", "入口", "How members get in: by an event, a segment, a segment at moments of the calendar, or the API. Several ways are a list.", "会员怎么进来：某个事件、某个人群、到点时的某个人群，或 API。多个入口写成列表。", schema{"on": "order.paid", "when": `event.offer == "trial"`}, oneOrMore(of(startShape)), true},
+	"entry":   {"Entry", "重复进入", "Whether and when a member may come again. once unless told.", "会员能不能再来、何时能再来。不写就是 once。", schema{"again_after": "30d"}, anyOf(oneOfWords(campaign.EntryOnce, campaign.EntryAfterExit, campaign.EntryEveryTime), of(entryShape)), false},
+	"goal":    {"Goal", "目标", "The conversion: reached from any step, recorded once.", "转化目标：在任何一步都可能达成，只记一次。", schema{"on": "order.paid", "when": `event.offer == "monthly-card"`}, of(goalShape), false},
+	"on_goal": {"On goal", "达成之后", "What the goal does: end the journey, or continue.", "达成目标之后：end 结束旅程，continue 继续走。", "continue", oneOfWords(campaign.GoalEnds, campaign.GoalContinues), false},
+	"exit":    {"Exit", "退出", "Leaves the journey from any step; open offers are withdrawn.", "在任何一步离开旅程，打开的优惠同时收回。", schema{"on": "order.refunded"}, of(exitShape), false},
+	"holdout": {"Holdout", "对照组", "The share of entrants who get nothing and are measured like the rest, 0% to 50%.", "留出多少比例的人什么都不做、只做对照，0% 到 50%。", "5%", schema{"type": "string", "pattern": "%$"}, false},
+	"drive":   {"Drive", "驱动方式", "Who turns the members: members for tens of thousands, slices for more. It changes nothing of what happens.", "由谁推动会员前进：几万人用 members，更多用 slices。结果没有任何不同。", "slices", oneOfWords(campaign.DriveMembers, campaign.DriveSlices), false},
+	"steps":   {"Steps", "步骤", "What happens, in order.", "依次发生什么。", []any{schema{"send": "welcome"}}, schema{"type": "array", "minItems": 1, "items": reference("step")}, true},
+}
+
+var startWords = map[string]word{
+	"on":       {"On", "事件", "The event that lets a member in.", "让会员进入的事件。", "order.paid", aText(), false},
+	"when":     {"When", "条件", "A CEL condition over event and member. Goes with on.", "关于 event 和 member 的 CEL 条件，与 on 搭配。", `event.offer == "trial"`, aCondition(), false},
+	"segment":  {"Segment", "人群", "Whoever is in the segment, and whoever joins it later. With schedule, whoever is in it at those moments.", "在这个人群里的人，以及以后加入的人。写了 schedule，就是到点时在人群里的人。", "regular", aText(), false},
+	"schedule": {"Schedule", "日程", "The moments at which whoever is in the segment enters: a cron line, or a moment of the calendar. Goes with segment.", "到什么时刻让人群里的人进入：cron 表达式，或日历上的时刻。与 segment 搭配。", "0 9 * * mon", schema{"type": "string"}, false},
+	"api":      {"API", "API", "Whoever the API enters.", "由 API 送进来的人。", true, schema{"enum": []any{true, "true"}}, false},
+}
+
+var entryWords = map[string]word{
+	"again_after": {"Again after", "间隔", "How long after the last entry a member may come again.", "距上次进入多久之后可以再来。", "30d", aDuration(), true},
+}
+
+var triggerWords = map[string]word{
+	"on":   {"On", "事件", "The event.", "哪个事件。", "order.paid", aText(), true},
+	"when": {"When", "条件", "A CEL condition over event, start and member. Without it every such event counts.", "关于 event、start 和 member 的 CEL 条件。不写就每次都算。", `event.offer == "monthly-card"`, aCondition(), false},
+}
+
+var caseWords = map[string]word{
+	"when":  {"When", "条件", "The case runs when this is the first condition that holds.", "第一个成立的条件，它的步骤才会执行。", `segment("regular")`, aCondition(), true},
+	"steps": {"Steps", "步骤", "What happens then. An empty list does nothing.", "成立时做什么。空列表就什么也不做。", []any{schema{"tag": "regular"}}, someSteps(), true},
+}
+
+var reminderWords = map[string]word{
+	"before": {"Before", "提前多久", "How long before the offer's end. Shorter than the lock.", "在优惠结束前多久。要比锁价时长短。", "24h", aDuration(), true},
+	"send":   {"Send", "话术", "The message.", "发哪条话术。", "lock-24h", aText(), true},
+}
+
+var roleWords = map[string]word{
+	"title":  {"Title", "名称", "What people call it. Its name, unless told.", "给人看的名称。不写就用它的名字。", "教练", aTitle(), false},
+	"backup": {"Backup", "后备", "The role that is asked when this one does not decide in time.", "没按时决定时，由哪个角色顶上。", "owner", aText(), false},
+}

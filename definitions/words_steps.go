@@ -1,0 +1,176 @@
+package definitions
+
+import "github.com/banyanhq/banyan/campaign"
+
+var labelWord = word{
+	"Label", "标签名", "A name that a goto may jump to.", "给 goto 跳转用的名字。", "again", aName(plainName), false,
+}
+
+var viaWord = word{
+	"Via", "渠道", "The channels in the order in which they are tried. Without it, the usual one.", "依次尝试的渠道。不写就用默认渠道。",
+	[]any{"webhook", "console"},
+	oneOrMore(oneOfWords(Channels()...)), false,
+}
+
+// stepWords explain the keys of each kind of step, the label left out. The word of the
+// kind's own key explains the step as a whole.
+var stepWords = map[campaign.StepKind]map[string]word{
+	campaign.StepSend: {
+		"send": {"Send", "发消息", "Sends a message once.", "发一条消息，只发一次。", "welcome", aText(), true},
+		"via":  viaWord,
+	},
+	campaign.StepWait: {
+		"wait": {"Wait", "等待", "Sleeps for a duration, or until a moment.", "等一段时间，或等到某一时刻。", "24h", anyOf(aDuration(), of(waitUntilShape)), true},
+	},
+	campaign.StepAwait: {
+		"await":     {"Await", "等事件", "Waits for an event, or for whichever of several comes first.", "等一个事件，或几个事件中先到的那个。", "lesson.attended", oneOrMore(aText()), true},
+		"when":      {"When", "条件", "Which such event counts: a CEL condition over event and member.", "什么样的事件才算：关于 event 和 member 的 CEL 条件。", `event.offer == "gear"`, aCondition(), false},
+		"for":       {"For", "最多等多久", "How long it waits.", "最多等多久。", "7d", aDuration(), true},
+		"grace":     {"Grace", "宽限", "How long after that an event that happened in time is still heard.", "到时之后多久之内，按时发生但晚到的事件仍然算数。", "10m", aDuration(), false},
+		"otherwise": {"Otherwise", "没等到", "The steps that run when the time is over.", "时间到了还没等到，执行这些步骤。", []any{schema{"end": "no-show"}}, someSteps(), false},
+	},
+	campaign.StepOffer: {
+		"offer":    {"Offer", "打开优惠", "Opens an offer for the member. With a lock it waits until the offer is taken or ends.", "为会员打开一个优惠。有锁价时，等到买下或结束才往下走。", "monthly-card", aText(), true},
+		"announce": {"Announce", "告知", "The message that is sent when it opens.", "打开时发的话术。", "card-offer", aText(), false},
+		"remind":   {"Remind", "提醒", "Messages before the offer's end.", "优惠结束前的提醒。", []any{schema{"before": "24h", "send": "lock-24h"}}, anyOf(of(reminderShape), schema{"type": "array", "items": of(reminderShape)}), false},
+		"via":      viaWord,
+		"taken":    {"Taken", "买下之后", "The steps that run when it is taken.", "买下之后执行的步骤。", []any{schema{"grant": "first-card"}}, someSteps(), false},
+		"lapsed":   {"Lapsed", "过期之后", "The steps that run when it ends untaken.", "没买、过期之后执行的步骤。", []any{schema{"end": "lapsed"}}, someSteps(), false},
+	},
+	campaign.StepChoose: {
+		"choose": {
+			"Choose", "分情况", "Runs the first case whose condition holds.", "执行第一个条件成立的分支。",
+			[]any{schema{"when": `segment("regular")`, "steps": []any{schema{"tag": "regular"}}}},
+			schema{"type": "array", "minItems": 1, "items": of(caseShape)},
+			true,
+		},
+		"otherwise": {"Otherwise", "其他情况", "The steps that run when no case holds.", "都不成立时执行的步骤。", []any{schema{"end": "quiet"}}, someSteps(), false},
+	},
+	campaign.StepSplit: {
+		"split": {
+			"Split", "分流", "Leads each member to one of several arms by chance, the same one each time, and records it.", "把会员随机分到几个分支之一，同一个人每次都一样，并记录下来。",
+			schema{"name": "greeting", "arms": schema{"A": schema{"share": "50%", "steps": []any{schema{"send": "welcome"}}}, "B": schema{"share": "50%"}}},
+			of(splitBodyShape), true,
+		},
+	},
+	campaign.StepRepeat: {
+		"repeat": {
+			"Repeat", "重复", "Runs its steps in rounds, so many times at most.", "把里面的步骤重复执行，最多若干轮。",
+			schema{"times": 3, "every": "7d", "steps": []any{schema{"send": "welcome"}}},
+			of(repeatBodyShape), true,
+		},
+	},
+	campaign.StepTag: {
+		"tag": {"Tag", "打标签", "Adds a tag to the member, or a list of them.", "给会员打上一个或几个标签。", "price-sensitive", oneOrMore(aTagText()), true},
+	},
+	campaign.StepUntag: {
+		"untag": {"Untag", "去标签", "Takes a tag, or a list of them, from the member.", "去掉会员的一个或几个标签。", "price-sensitive", oneOrMore(aTagText()), true},
+	},
+	campaign.StepSet: {
+		"set": {
+			"Set", "改属性", "Sets declared attributes of the member to what CEL expressions give.", "把会员属性设为 CEL 表达式的结果。",
+			schema{"visits": "member.visits + 1"},
+			schema{"type": "object", "minProperties": 1, "propertyNames": schema{"pattern": attributeName.pattern.String()}, "additionalProperties": aCondition()},
+			true,
+		},
+	},
+	campaign.StepGrant: {
+		"grant": {"Grant", "发奖励", "Gives a reward once, within its budget and limits.", "发一次奖励，不超出预算和上限。", "first-card", aText(), true},
+		"to":    {"To", "发给谁", "Who gets it: the member.", "发给谁：会员本人。", "member", oneOfWords("member"), false},
+	},
+	campaign.StepAsk: {
+		"ask": {
+			"Ask", "提问", "Puts a question to the member and waits for the reply. Expressions read the answers as answers.NAME.", "向会员提问并等待回复。表达式用 answers.名字 读到答案。",
+			schema{"message": "what-for", "answers": schema{"times": schema{"type": "int", "min": 0}}, "for": "24h"},
+			of(questionShape), true,
+		},
+		"otherwise": {"Otherwise", "没有回答", "The steps that run when no fitting reply came in time.", "到时还没有合适的回复，执行这些步骤。", []any{schema{"end": "silent"}}, someSteps(), false},
+	},
+	campaign.StepReview: {
+		"review": {
+			"Review", "人工审核", "Asks a person for a decision and goes on by it.", "请一个人做决定，再按决定往下走。",
+			schema{"by": "coach", "about": "Is the diary good enough?", "for": "24h", "otherwise": "reject"},
+			of(askedShape), true,
+		},
+		"approved": {"Approved", "通过之后", "The steps that run when it is approved.", "通过之后执行的步骤。", []any{schema{"send": "welcome"}}, someSteps(), false},
+		"rejected": {"Rejected", "驳回之后", "The steps that run when it is rejected.", "驳回之后执行的步骤。", []any{schema{"end": "rejected"}}, someSteps(), false},
+	},
+	campaign.StepGoto: {
+		"goto": {"Goto", "跳转", "Goes on at the step that has this label: forward, or back over a step that waits.", "跳到带这个标签名的步骤：向前，或跨过一个等待向后。", "again", aText(), true},
+	},
+	campaign.StepEnd: {
+		"end": {"End", "结束", "Ends the journey with an outcome of your own, for the report.", "以你起名的结果结束旅程，报表里会看到。", "no-show", aName(plainName), true},
+	},
+}
+
+func aTagText() schema {
+	return schema{"type": []string{"string", "number", "boolean"}, "minLength": 1, "maxLength": maxTag}
+}
+
+var waitUntilWords = map[string]word{
+	"until": {
+		"Until", "直到", "The moment: of the calendar, a cron line, or a CEL expression that gives a time. One that is past holds up nobody.",
+		"等到什么时刻：日历上的时刻、cron 表达式，或给出时间的 CEL 表达式。已经过去的时刻不用等。", "next day 09:00",
+		schema{"type": "string", "minLength": 1},
+		true,
+	},
+}
+
+var splitBodyWords = map[string]word{
+	"name": {"Name", "实验名", "The name of the experiment. Two splits of one name lead a member to the same arm.", "实验的名字。同名的分流把同一位会员带到同一个分支。", "greeting", aName(plainName), true},
+	"arms": {
+		"Arms", "分支", "The arms by name, whose shares add up to 100%.", "各个分支，占比合计 100%。",
+		schema{"A": schema{"share": "50%", "steps": []any{schema{"send": "welcome"}}}, "B": schema{"share": "50%"}},
+		schema{"type": "object", "minProperties": 2, "maxProperties": maxArms, "propertyNames": schema{"pattern": armName.pattern.String()}, "additionalProperties": of(armShape)},
+		true,
+	},
+}
+
+var armWords = map[string]word{
+	"share": {"Share", "占比", "The share of the members who come to this arm.", "多少比例的会员走这个分支。", "50%", schema{"type": "string", "pattern": "%$"}, true},
+	"steps": {"Steps", "步骤", "What happens in this arm. Without it, nothing.", "走这个分支做什么。不写就什么也不做。", []any{schema{"send": "welcome"}}, someSteps(), false},
+}
+
+var repeatBodyWords = map[string]word{
+	"times": {"Times", "轮数", "How many rounds there are at most.", "最多几轮。", 3, aCount(maxRounds), true},
+	"every": {"Every", "间隔", "How long from the begin of one round to that of the next. Without it, one follows the other.", "从一轮开始到下一轮开始多久。不写就一轮接一轮。", "7d", aDuration(), false},
+	"until": {"Until", "直到", "A CEL condition: as soon as it holds before or after a round, there is no other.", "CEL 条件：一轮之前或之后成立，就不再重复。", `"vip" in member.tags`, aCondition(), false},
+	"steps": {"Steps", "步骤", "What happens in a round.", "每一轮做什么。", []any{schema{"send": "welcome"}}, schema{"type": "array", "minItems": 1, "items": reference("step")}, true},
+}
+
+var questionWords = map[string]word{
+	"message": {"Message", "话术", "The message that asks.", "提问的话术。", "what-for", aText(), true},
+	"again":   {"Again", "再问的话术", "The message that asks again when a reply fits no answer. The same, unless told.", "回复不合要求时再问用的话术。不写就用同一条。", "what-for-again", aText(), false},
+	"via":     viaWord,
+	"answers": {
+		"Answers", "答案", "What a reply may be. It is the first answer that it fits.", "回复可以是什么。按顺序，取第一个合适的。",
+		schema{"goal": schema{"one_of": schema{"lose": []any{"减肥", "1"}, "muscle": []any{"增肌", "2"}}}, "times": "int"},
+		schema{"type": "object", "minProperties": 1, "propertyNames": schema{"pattern": attributeName.pattern.String()}, "additionalProperties": anyOf(oneOfWords(answerTypes...), of(answerShape))},
+		true,
+	},
+	"for":    {"For", "最多等多久", "How long it waits for the reply.", "最多等多久回复。", "24h", aDuration(), true},
+	"grace":  {"Grace", "宽限", "How long after that a reply that was written in time is still heard.", "到时之后多久之内，按时写下但晚到的回复仍然算数。", "10m", aDuration(), false},
+	"repeat": {"Repeat", "再问几次", "How often it asks again when a reply fits no answer. Once, unless told.", "回复不合要求时再问几次。不写就是 1 次。", 2, schema{"type": []string{"integer", "string"}, "minimum": 0, "maximum": maxRepeat, "pattern": `^[+-]?[0-9]+$`}, false},
+}
+
+var answerWords = map[string]word{
+	"type": {"Type", "类型", "string, int or number. A string, where one_of has the values.", "string、int 或 number。写了 one_of 就是 string。", "int", oneOfWords(answerTypes...), false},
+	"one_of": {
+		"Values", "选项", "The values that are accepted: a list, or each value with other words that mean it.", "可以接受的值：列表，或写出每个值还有哪些说法。",
+		schema{"lose": []any{"减肥", "1"}, "muscle": []any{"增肌", "2"}},
+		anyOf(
+			schema{"type": "array", "minItems": 1, "items": aText()},
+			schema{"type": "object", "minProperties": 1, "additionalProperties": anyOf(schema{"type": "null"}, aText(), schema{"type": "array", "items": aText()})},
+		), false,
+	},
+	"min":        {"Minimum", "最小值", "The smallest number that is accepted.", "可以接受的最小的数。", 0, schema{"type": []string{"number", "string"}}, false},
+	"max":        {"Maximum", "最大值", "The largest number that is accepted.", "可以接受的最大的数。", 14, schema{"type": []string{"number", "string"}}, false},
+	"max_length": {"Length", "最大长度", "How many characters a text may have. 200 unless told.", "文字最多几个字。不写就是 200。", 100, aCount(campaign.MaxAnswerLength), false},
+}
+
+var askedWords = map[string]word{
+	"by":        {"By", "由谁", "The role that decides.", "由哪个角色决定。", "coach", aText(), true},
+	"about":     {"About", "关于什么", "What is to be decided, in plain words, the same for every member.", "要决定什么，用大白话写，对每位会员都一样。", "Is the diary good enough?", schema{"type": []string{"string", "number", "boolean"}, "minLength": 1, "maxLength": maxAbout}, false},
+	"for":       {"For", "最多等多久", "How long a person has to decide. Then its backup is asked, as long again.", "多久之内要决定。到时再问后备的人，同样这么久。", "24h", aDuration(), true},
+	"otherwise": {"Otherwise", "没人决定", "What holds when nobody decides in time: approve or reject.", "没人按时决定时算什么：approve 通过，reject 驳回。", "reject", oneOfWords(campaign.Approve, campaign.Reject), true},
+}
