@@ -125,6 +125,7 @@ func TestRehearsalForetellsTheEngine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("five days in six minutes")
 	}
+	t.Parallel()
 	f := newFleet(t)
 	zone := time.FixedZone("Asia/Shanghai", 8*3600)
 	begin := time.Date(2026, 12, 1, 9, 30, 0, 0, zone)
