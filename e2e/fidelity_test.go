@@ -18,7 +18,7 @@ import (
 
 // What the campaign waits for is in whole days, and members act between ten and five
 // o'clock. So whatever depends on when a turn runs, quiet hours, caps, graces, keeps two
-// hours away from it: six real seconds.
+// hours away from it: four real seconds.
 const fidelity = `
 campaign: fidelity
 title: What the rehearsal foretells
@@ -111,8 +111,8 @@ journeys:
 `
 
 const (
-	// fidelityFactor is how fast the clock runs: a day in 72 seconds.
-	fidelityFactor = 1200
+	// fidelityFactor is how fast the clock runs: a day in 48 seconds.
+	fidelityFactor = 1800
 	// fidelitySlack is what keeps the campaign away from when turns run.
 	fidelitySlack   = 2 * time.Hour
 	fidelityMembers = 200
@@ -123,7 +123,7 @@ const (
 // as they were stored, and every send, offer, grant and outcome is compared.
 func TestRehearsalForetellsTheEngine(t *testing.T) {
 	if testing.Short() {
-		t.Skip("five days in six minutes")
+		t.Skip("five days in four minutes")
 	}
 	t.Parallel()
 	f := newFleet(t)
@@ -157,7 +157,7 @@ func TestRehearsalForetellsTheEngine(t *testing.T) {
 			outcomes[e.ID.Journey+" "+e.Outcome]++
 		}
 	}
-	if lag > fidelitySlack {
+	if lag > fidelitySlack && len(differences) > 0 {
 		t.Skipf("the engine was up to %s late on the campaign's clock, more than this test allows for: the machine is too busy to say anything. What differs:\n%s",
 			lag, strings.Join(differences, "\n"))
 	}

@@ -387,7 +387,7 @@ type sameAnswers struct {
 func (s *sameAnswers) check(r campaign.TurnResult) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.Wait = 0 // reckoned anew from the moment of asking
+	r.Wait = 0 // who asks again is told to look again at once
 	if before, ok := s.by[r.Turn]; ok && !reflect.DeepEqual(before, r) {
 		s.t.Errorf("turn %d was answered %+v and then %+v", r.Turn, before, r)
 	}

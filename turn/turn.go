@@ -90,7 +90,7 @@ func (t *Taker) Advance(ctx context.Context, row int64, turn int) (result campai
 				result, more = stored, stored.Outcome != ""
 				// Since it was taken others may have been, by a migration, and what the caller was
 				// poked for may have come behind it: it is to look again at once.
-				result.Wait, result.Due = 0, 0
+				result.Wait = 0
 				return nil
 			}
 		}
