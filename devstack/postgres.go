@@ -225,9 +225,9 @@ func (c *cluster) command() *exec.Cmd {
 	}
 	if c.ephemeral {
 		// The data does not outlive the process, so nothing needs to outlive the
-		// machine. Killed processes are still survived: what they wrote is the system's.
-		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off",
-			"max_wal_size=256MB")
+		// machine. Killed processes are still survived: what they wrote is the system's, and
+		// with synchronous commits it is written before anybody is told.
+		settings = append(settings, "fsync=off", "full_page_writes=off", "max_wal_size=256MB")
 	}
 	args := []string{"-c", leashScript, "sh", c.bin.postgres(), "-D", c.data}
 	for _, setting := range settings {
