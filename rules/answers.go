@@ -46,15 +46,7 @@ func mergeAnswer(have *field, p campaign.Property) {
 		have.clash = "`answers." + p.Name + "` is " + typeWord(have.typ) + " in one question and " + string(p.Type) + " in another; it cannot be read"
 		return
 	}
-	if len(have.oneOf) == 0 || len(p.OneOf) == 0 {
-		have.oneOf = nil
-		return
-	}
-	for _, v := range p.OneOf {
-		if !slices.Contains(have.oneOf, v) {
-			have.oneOf = append(have.oneOf, v)
-		}
-	}
+	have.alsoOneOf(p.OneOf)
 }
 
 func (a *activation) answer(slot int) *slotValue {

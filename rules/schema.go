@@ -199,13 +199,18 @@ func mergeProperty(have *field, variable string, p campaign.Property, first, sec
 			" and " + string(p.Type) + " in " + second + "; it cannot be read where the event may be either"
 		return
 	}
-	if len(have.oneOf) == 0 || len(p.OneOf) == 0 {
-		have.oneOf = nil
+	have.alsoOneOf(p.OneOf)
+}
+
+// alsoOneOf adds the values that the field has elsewhere; none means any.
+func (f *field) alsoOneOf(values []string) {
+	if len(f.oneOf) == 0 || len(values) == 0 {
+		f.oneOf = nil
 		return
 	}
-	for _, v := range p.OneOf {
-		if !slices.Contains(have.oneOf, v) {
-			have.oneOf = append(have.oneOf, v)
+	for _, v := range values {
+		if !slices.Contains(f.oneOf, v) {
+			f.oneOf = append(f.oneOf, v)
 		}
 	}
 }

@@ -200,15 +200,9 @@ func (s *Server) listMigrations(ctx context.Context, in *struct {
 	Page
 },
 ) (*answer[MigrationList], error) {
-	last, err := in.after()
+	after, err := in.afterNumber()
 	if err != nil {
 		return nil, err
-	}
-	after := int64(0)
-	if last != "" {
-		if after, err = strconv.ParseInt(last, 10, 64); err != nil {
-			return nil, campaign.Errorf(campaign.CodeInvalid, "this cursor is not one that a list answered")
-		}
 	}
 	list, err := s.store.Migrations(ctx, in.Campaign, after, in.Limit+1)
 	if err != nil {

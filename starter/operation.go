@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -99,10 +100,25 @@ func cursor(last string) string { return base64.RawURLEncoding.EncodeToString([]
 func (p Page) after() (string, error) {
 	last, err := base64.RawURLEncoding.DecodeString(p.After)
 	if err != nil || checkText(last) != nil {
-		return "", campaign.Errorf(campaign.CodeInvalid, "this cursor is not one that a list answered")
+		return "", errCursor
 	}
 	return string(last), nil
 }
+
+// afterNumber is after of a list that is ordered by number; 0: from the beginning.
+func (p Page) afterNumber() (int64, error) {
+	last, err := p.after()
+	if err != nil || last == "" {
+		return 0, err
+	}
+	after, err := strconv.ParseInt(last, 10, 64)
+	if err != nil {
+		return 0, errCursor
+	}
+	return after, nil
+}
+
+var errCursor = campaign.Errorf(campaign.CodeInvalid, "this cursor is not one that a list answered")
 
 // cut takes what was asked for from a list that was read one longer, and the cursor of
 // the rest if there is one.

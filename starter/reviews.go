@@ -111,15 +111,9 @@ func (s *Server) listReviews(ctx context.Context, in *struct {
 	Role     string               `query:"role" maxLength:"40" doc:"Only those for which this role is asked now"`
 },
 ) (*answer[ReviewList], error) {
-	last, err := in.after()
+	after, err := in.afterNumber()
 	if err != nil {
 		return nil, err
-	}
-	after := int64(0)
-	if last != "" {
-		if after, err = strconv.ParseInt(last, 10, 64); err != nil {
-			return nil, campaign.Errorf(campaign.CodeInvalid, "this cursor is not one that a list answered")
-		}
 	}
 	filter := store.ReviewFilter{State: in.State, Campaign: in.Campaign, Kind: in.Kind, Role: in.Role}
 	list, err := s.store.Reviews(ctx, filter, after, in.Limit+1)

@@ -315,19 +315,26 @@ func (s *Sweeper) page(ctx context.Context, name string, members []string) error
 
 func (s *Sweeper) enter(ctx context.Context, name string, members []string) error {
 	return s.Store.InEntry(ctx, members, func(tx *store.EntryTx) error {
-		c, err := tx.Campaign(ctx, name)
-		if err != nil || !c.TakesEntrants() {
-			return err
-		}
-		p, err := s.Taker.Programs.Program(ctx, tx, c.Digest)
-		if err != nil {
-			return &BrokenError{Campaign: c.Name, err: err}
-		}
-		var list []*attempt
-		for _, who := range tx.Entrants() {
-			list = append(list, startedBy(who, c, p, nil)...)
-		}
-		_, err = decide(ctx, tx, list)
-		return err
+		return s.enterBy(ctx, tx, name, func(c store.RunningCampaign, p *journey.Program) (list []*attempt) {
+			for _, who := range tx.Entrants() {
+				list = append(list, startedBy(who, c, p, nil)...)
+			}
+			return list
+		})
 	})
+}
+
+// enterBy decides what the campaign, by the version that it has now, makes of the members
+// that are locked.
+func (s *Sweeper) enterBy(ctx context.Context, tx *store.EntryTx, name string, attempts func(store.RunningCampaign, *journey.Program) []*attempt) error {
+	c, err := tx.Campaign(ctx, name)
+	if err != nil || !c.TakesEntrants() {
+		return err
+	}
+	p, err := s.Taker.Programs.Program(ctx, tx, c.Digest)
+	if err != nil {
+		return &BrokenError{Campaign: c.Name, err: err}
+	}
+	_, err = decide(ctx, tx, attempts(c, p))
+	return err
 }

@@ -116,23 +116,15 @@ func (s *Sweeper) pageOf(ctx context.Context, name string, at journey.Schedule, 
 // enterAt lets in those locked members who are in the segment. The campaign may have
 // another version by now: then it is that one's journey that they enter, if it starts so.
 func (s *Sweeper) enterAt(ctx context.Context, tx *store.EntryTx, name string, at journey.Schedule, moment time.Time) error {
-	c, err := tx.Campaign(ctx, name)
-	if err != nil || !c.TakesEntrants() {
-		return err
-	}
-	p, err := s.Taker.Programs.Program(ctx, tx, c.Digest)
-	if err != nil {
-		return &BrokenError{Campaign: c.Name, err: err}
-	}
-	var list []*attempt
-	for _, now := range p.Schedules() {
-		if now.Journey != at.Journey || now.When != at.When || now.Segment != at.Segment {
-			continue
+	return s.enterBy(ctx, tx, name, func(c store.RunningCampaign, p *journey.Program) (list []*attempt) {
+		for _, now := range p.Schedules() {
+			if now.Journey != at.Journey || now.When != at.When || now.Segment != at.Segment {
+				continue
+			}
+			for _, who := range tx.Entrants() {
+				list = append(list, attemptAt(who, c, p, now.At(moment), nil))
+			}
 		}
-		for _, who := range tx.Entrants() {
-			list = append(list, attemptAt(who, c, p, now.At(moment), nil))
-		}
-	}
-	_, err = decide(ctx, tx, list)
-	return err
+		return list
+	})
 }
