@@ -17,8 +17,8 @@ import (
 )
 
 // What the campaign waits for is in whole days, and members act between ten and five
-// o'clock. So whatever depends on when a turn runs, quiet hours, caps, graces, keeps two
-// hours away from it: four real seconds.
+// o'clock, so that little depends on when exactly a turn runs. Whoever it does depend on is
+// found by rehearsing her with a late engine, and left out.
 const fidelity = `
 campaign: fidelity
 title: What the rehearsal foretells
@@ -112,9 +112,7 @@ journeys:
 
 const (
 	// fidelityFactor is how fast the clock runs: a day in 48 seconds.
-	fidelityFactor = 1800
-	// fidelitySlack is what keeps the campaign away from when turns run.
-	fidelitySlack   = 2 * time.Hour
+	fidelityFactor  = 1800
 	fidelityMembers = 200
 )
 
@@ -145,24 +143,52 @@ func TestRehearsalForetellsTheEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	played := f.courses(view.Clock)
-	outcomes, lag, differences := map[string]int{}, time.Duration(0), []string{}
-	for _, c := range played {
-		foretold, err := simulate.Follow(plan, campaign.Member{ID: c.member}, c.events, begin, end)
+	late := func(c *course, by time.Duration) *simulate.Course {
+		foretold, err := simulate.FollowLate(plan, campaign.Member{ID: c.member}, c.events, begin, end, by)
 		if err != nil {
 			t.Fatal(err)
 		}
-		late, wrong := c.compare(foretold)
-		lag, differences = max(lag, late), append(differences, wrong...)
-		for _, e := range foretold.Entries {
+		return foretold
+	}
+	foretold, outcomes, lates := map[string]*course{}, map[string]int{}, []time.Duration{}
+	for _, c := range played {
+		f := late(c, 0)
+		foretold[c.member] = foretoldOf(f)
+		lates = append(lates, c.late(foretold[c.member]))
+		for _, e := range f.Entries {
 			outcomes[e.ID.Journey+" "+e.Outcome]++
 		}
 	}
-	if lag > fidelitySlack && len(differences) > 0 {
-		t.Skipf("the engine was up to %s late on the campaign's clock, more than this test allows for: the machine is too busy to say anything. What differs:\n%s",
-			lag, strings.Join(differences, "\n"))
+	slices.Sort(lates)
+	lag := max(lates[len(lates)*9/10], 15*time.Minute) // what nine of ten members keep
+	if lag > 2*time.Hour {
+		t.Skipf("for one member in ten the engine was more than %s late on the campaign's clock: the machine is too busy to say anything", lag)
 	}
-	for _, d := range differences {
-		t.Error(d)
+	leftOut, stragglers := 0, 0
+	for _, c := range played {
+		want := foretold[c.member]
+		depends := false
+		for by := 4 * lag; by >= time.Minute && !depends; by /= 2 {
+			depends = foretoldOf(late(c, by)).differences(want) != nil
+		}
+		switch {
+		case depends:
+			leftOut++
+			continue
+		case c.late(want) > 4*lag:
+			stragglers++
+			continue
+		}
+		for _, d := range c.differences(want) {
+			t.Errorf("%s: %s", c.member, d)
+		}
+		if c.early(want) {
+			t.Errorf("%s was sent a message before its time:\n  the engine: %v\n  foretold:   %v", c.member, c.sends, want.sends)
+		}
+	}
+	if leftOut > fidelityMembers/2 || stragglers > fidelityMembers/10 {
+		t.Errorf("%d members are left out because it matters to them that the engine was %s late, and %d because it was later still: the test compares too few",
+			leftOut, lag, stragglers)
 	}
 	if len(played) != fidelityMembers {
 		t.Errorf("%d members, want %d", len(played), fidelityMembers)
@@ -172,7 +198,7 @@ func TestRehearsalForetellsTheEngine(t *testing.T) {
 			t.Errorf("nobody ended as %s, so nothing is shown about it: %v", want, outcomes)
 		}
 	}
-	t.Logf("%v; up to %s late on the campaign's clock", outcomes, lag)
+	t.Logf("%v; %s late on the campaign's clock, which matters to %d members; %d were later", outcomes, lag, leftOut, stragglers)
 }
 
 func fidelityPlan(t *testing.T) *simulate.Plan {
@@ -351,67 +377,77 @@ func (f *fleet) each(sql string, read func(pgx.Rows) error) {
 	}
 }
 
-// compare holds what the engine did against what was foretold: how late its messages
-// were at most, and what differs.
-func (c *course) compare(foretold *simulate.Course) (late time.Duration, wrong []string) {
-	say := func(what string, got, want any) {
-		wrong = append(wrong, fmt.Sprintf("%s: %s\n  the engine: %v\n  foretold:   %v", c.member, what, got, want))
+// foretoldOf puts what was foretold into the same form.
+func foretoldOf(f *simulate.Course) *course {
+	c := &course{tags: strings.Join(f.Member.Tags, ","), points: f.Member.Points, visits: string(f.Member.Attributes["visits"])}
+	for _, o := range f.Offers {
+		c.offers = append(c.offers, fmt.Sprintf("%s %s %s %d", o.Offer, o.State, o.Order, o.Paid.Minor))
 	}
-	same := func(what string, got, want []string) {
-		slices.Sort(got)
-		slices.Sort(want)
-		if !slices.Equal(got, want) {
-			say(what, got, want)
-		}
+	for _, g := range f.Grants {
+		c.grants = append(c.grants, g.Reward)
 	}
-	var offers, grants, outcomes []string
-	for _, o := range foretold.Offers {
-		offers = append(offers, fmt.Sprintf("%s %s %s %d", o.Offer, o.State, o.Order, o.Paid.Minor))
+	for _, e := range f.Entries {
+		c.outcomes = append(c.outcomes, fmt.Sprintf("%s %d %t %s %s", e.ID.Journey, e.ID.Entry, e.Holdout, e.Outcome, e.Goal))
 	}
-	for _, g := range foretold.Grants {
-		grants = append(grants, g.Reward)
+	for _, s := range f.Sends {
+		c.sends = append(c.sends, sent{s.Message, s.At})
 	}
-	for _, e := range foretold.Entries {
-		outcomes = append(outcomes, fmt.Sprintf("%s %d %t %s %s", e.ID.Journey, e.ID.Entry, e.Holdout, e.Outcome, e.Goal))
-	}
-	same("offers", c.offers, offers)
-	same("grants", c.grants, grants)
-	same("outcomes", c.outcomes, outcomes)
-	if tags := strings.Join(foretold.Member.Tags, ","); tags != c.tags {
-		say("tags", c.tags, tags)
-	}
-	if foretold.Member.Points != c.points {
-		say("points", c.points, foretold.Member.Points)
-	}
-	if visits := string(foretold.Member.Attributes["visits"]); visits != c.visits {
-		say("visits", c.visits, visits)
-	}
+	return c
+}
 
-	byName := func(list []sent) {
-		slices.SortStableFunc(list, func(a, b sent) int {
-			if n := strings.Compare(a.message, b.message); n != 0 {
-				return n
-			}
-			return a.at.Compare(b.at)
-		})
-	}
-	var want []sent
-	for _, s := range foretold.Sends {
-		want = append(want, sent{s.Message, s.At})
-	}
-	byName(want)
-	byName(c.sends)
-	if len(want) != len(c.sends) {
-		say("sends", c.sends, want)
-		return late, wrong
-	}
-	for i := range want {
-		after := c.sends[i].at.Sub(want[i].at)
-		if want[i].message != c.sends[i].message || after < -time.Second {
-			say("sends", c.sends, want)
-			break
+// differences lists in what two courses differ, apart from when.
+func (c *course) differences(want *course) (list []string) {
+	compare := func(what string, got, want []string) {
+		got, want = slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))
+		if !slices.Equal(got, want) {
+			list = append(list, fmt.Sprintf("%s\n  the engine: %v\n  foretold:   %v", what, got, want))
 		}
-		late = max(late, after)
 	}
-	return late, wrong
+	compare("offers", c.offers, want.offers)
+	compare("grants", c.grants, want.grants)
+	compare("outcomes", c.outcomes, want.outcomes)
+	compare("tags", []string{c.tags}, []string{want.tags})
+	compare("points", []string{fmt.Sprint(c.points)}, []string{fmt.Sprint(want.points)})
+	compare("visits", []string{c.visits}, []string{want.visits})
+	compare("sends", names(c.sends), names(want.sends))
+	return list
+}
+
+func names(list []sent) (names []string) {
+	for _, s := range list {
+		names = append(names, s.message)
+	}
+	return names
+}
+
+// late is by how much a message went out later than was foretold, at most.
+func (c *course) late(foretold *course) (late time.Duration) {
+	got, want := byName(c.sends), byName(foretold.sends)
+	for i := range min(len(got), len(want)) {
+		if got[i].message == want[i].message {
+			late = max(late, got[i].at.Sub(want[i].at))
+		}
+	}
+	return late
+}
+
+// early reports whether a message went out before it was foretold. The database keeps
+// microseconds.
+func (c *course) early(foretold *course) bool {
+	got, want := byName(c.sends), byName(foretold.sends)
+	for i := range min(len(got), len(want)) {
+		if got[i].at.Before(want[i].at.Add(-time.Second)) {
+			return true
+		}
+	}
+	return false
+}
+
+func byName(list []sent) []sent {
+	return slices.SortedStableFunc(slices.Values(list), func(a, b sent) int {
+		if n := strings.Compare(a.message, b.message); n != 0 {
+			return n
+		}
+		return a.at.Compare(b.at)
+	})
 }

@@ -36,12 +36,19 @@ type Entry struct {
 // as they were stored, in the order of their storing. A member without a moment of
 // joining is made by her first event. She meets nobody: stock and budgets are whole.
 func Follow(p *Plan, member campaign.Member, events []PastEvent, from, until time.Time) (*Course, error) {
+	return FollowLate(p, member, events, from, until, 0)
+}
+
+// FollowLate is Follow with an engine that takes every turn late by the same span, which
+// is not negative, as one does that has too much to do. What comes out otherwise than by
+// Follow depends on the engine's being on time: a condition about behaviour, a cap, quiet hours.
+func FollowLate(p *Plan, member campaign.Member, events []PastEvent, from, until time.Time, late time.Duration) (*Course, error) {
 	rec := &recorder{offers: map[string]int{}, reached: map[campaign.JourneyID]string{}}
 	keeper := &counter{left: make([]int, len(p.limits))}
 	for i, limit := range p.limits {
 		keeper.left[i] = limit.most
 	}
-	l := &life{p: p, from: from, now: from, member: member, keeper: keeper, watch: rec}
+	l := &life{p: p, from: from, late: late, now: from, member: member, keeper: keeper, watch: rec}
 	past := PastOf(p, []campaign.Member{member}, events, from)
 	past.begin(0, l)
 	if err := l.run(until); err != nil {

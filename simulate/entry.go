@@ -89,13 +89,13 @@ func (l *life) byAPI(name string) error {
 	return l.enterAll([]attempt{{c, nil}})
 }
 
-// enterAll decides all attempts on what is known now, and then takes the first turns.
+// enterAll decides all attempts on what is known now, and then lets the first turns be taken.
 func (l *life) enterAll(list []attempt) error {
 	fresh, err := l.admitAll(list)
 	if err != nil {
 		return err
 	}
-	return l.begin(fresh)
+	return l.wake(fresh)
 }
 
 func (l *life) admitAll(list []attempt) (fresh []*walk, err error) {
@@ -109,16 +109,6 @@ func (l *life) admitAll(list []attempt) (fresh []*walk, err error) {
 		}
 	}
 	return fresh, nil
-}
-
-// begin takes the first turns.
-func (l *life) begin(fresh []*walk) error {
-	for _, w := range fresh {
-		if err := l.turn(w); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (l *life) admit(a attempt) (*walk, error) {

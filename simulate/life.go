@@ -12,11 +12,12 @@ import (
 )
 
 // life takes one member through a campaign, with the truth about her in memory, as
-// store, router and worker would take her at their most punctual: whatever happens is
-// acted on at its own moment.
+// store, router and worker would take her: at their most punctual, whatever happens being
+// acted on at its own moment, or with every turn late by the same span.
 type life struct {
 	p      *Plan
 	from   time.Time // when the campaign starts; the sweeps count from here
+	late   time.Duration
 	keeper keeper
 	watch  watcher
 
@@ -44,6 +45,7 @@ type walk struct {
 	id      journey.Admission
 	state   journey.State
 	due     time.Time // zero: nothing falls due
+	woken   time.Time // since when a turn is owed to it that is late; zero: none is
 	listens []string
 	outcome string
 	event   string // the id of the event that started it
@@ -51,6 +53,14 @@ type walk struct {
 }
 
 func (w *walk) done() bool { return w.outcome != "" }
+
+// owed is since when the walk is owed a turn, or from when on it will be; zero: never.
+func (w *walk) owed() time.Time {
+	if w.done() || w.due.IsZero() || !w.woken.IsZero() && w.woken.Before(w.due) {
+		return w.woken
+	}
+	return w.due
+}
 
 // keeper decides about what members share.
 type keeper interface {
@@ -113,8 +123,8 @@ func (l *life) next() (at time.Time, w *walk, sweep bool) {
 		at = l.queue.list[0].at
 	}
 	for _, candidate := range l.walks {
-		if !candidate.done() && !candidate.due.IsZero() && (at.IsZero() || candidate.due.Before(at)) {
-			at, w = candidate.due, candidate
+		if due := candidate.owed(); !due.IsZero() && (at.IsZero() || due.Add(l.late).Before(at)) {
+			at, w = due.Add(l.late), candidate
 		}
 	}
 	if w != nil && at.Before(l.now) {
@@ -186,15 +196,26 @@ func (l *life) store(e campaign.Event) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range woken {
-		if !slices.Contains(w.listens, e.Type) || w.done() && !w.due.IsZero() && l.now.After(w.due) {
+	woken = slices.DeleteFunc(woken, func(w *walk) bool {
+		return !slices.Contains(w.listens, e.Type) || w.done() && !w.due.IsZero() && l.now.After(w.due)
+	})
+	return l.wake(append(woken, fresh...))
+}
+
+// wake lets journeys take a turn: now, or when the late engine gets round to it.
+func (l *life) wake(list []*walk) error {
+	for _, w := range list {
+		if l.late > 0 {
+			if w.woken.IsZero() {
+				w.woken = l.now
+			}
 			continue
 		}
 		if err := l.turn(w); err != nil {
 			return err
 		}
 	}
-	return l.begin(fresh)
+	return nil
 }
 
 // maxAsks bounds how often one turn may ask.
@@ -202,6 +223,7 @@ const maxAsks = 10_000
 
 // turn takes a turn of a journey, or lets one that is over judge what has come since.
 func (l *life) turn(w *walk) error {
+	w.woken = time.Time{}
 	in := journey.Input{
 		ID: w.id.ID, Version: 1, Now: l.now, Member: &l.member, Events: l.eventsFor(w), Behaviour: l.answers(w.plan.behaviours),
 		Sent: l.counted(), Taken: l.taken, Via: []string{via},
