@@ -34,7 +34,8 @@ const (
 // There are two lanes. The quick one takes the events of members whom nobody else holds
 // and hands the others on to the patient one, which waits for its members. So a turn that
 // holds a member, or a page of turns that holds a thousand, delays their events and no
-// others, and all that wait take one connection.
+// others, and all that wait take one connection. The workers of the quick lane keep out of
+// each other's way: an event whose member one of them has in hand is left for later.
 type ingestion struct {
 	quick, patient lane
 }
@@ -86,6 +87,7 @@ type lane struct {
 
 	mu      sync.Mutex
 	queue   []*call
+	hand    map[string]bool // the members whose events a worker is storing
 	working int
 }
 
@@ -100,29 +102,44 @@ func (l *lane) join(c *call) {
 }
 
 func (l *lane) work() {
-	for group := l.take(); len(group) > 0; group = l.take() {
+	for group := l.take(nil); len(group) > 0; group = l.take(group) {
 		l.store(group)
 	}
 }
 
-// take takes the next group. The worker that finds none is at its end, and no longer
-// counted before the next call can join.
-func (l *lane) take() []*call {
+// take puts a group that is stored out of hand and takes the next one. The worker that
+// finds none is at its end, and no longer counted before the next call can join; what
+// it leaves in the queue is for those who have its members in hand.
+func (l *lane) take(stored []*call) (group []*call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var group []*call
-	for len(l.queue) > 0 && len(group) == 0 {
-		size := min(groupMost, len(l.queue))
-		for _, c := range l.queue[:size] {
-			if c.ctx.Err() == nil {
-				group = append(group, c)
-			}
+	for _, c := range stored {
+		delete(l.hand, c.event.Member)
+	}
+	left, looked := l.queue[:0], 0
+	for _, c := range l.queue {
+		if len(group) == groupMost {
+			break
 		}
-		clear(l.queue[:size]) // or what was answered would be kept with the queue
-		l.queue = l.queue[size:]
+		looked++
+		switch {
+		case c.ctx.Err() != nil:
+		case l.hand[c.event.Member]:
+			left = append(left, c)
+		default:
+			group = append(group, c)
+		}
+	}
+	left = append(left, l.queue[looked:]...)
+	clear(l.queue[len(left):]) // or what was answered would be kept with the queue
+	l.queue = left
+	if l.hand == nil {
+		l.hand = map[string]bool{}
+	}
+	for _, c := range group {
+		l.hand[c.event.Member] = true
 	}
 	if len(group) == 0 {
-		l.queue = nil
 		l.working--
 	}
 	return group

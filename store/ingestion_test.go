@@ -65,12 +65,13 @@ func busy(t *testing.T, s *store.Store) (free func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), "insert into members (id, joined_at) values ('busy', now())"); err != nil {
-		t.Fatal(err)
-	}
 	var answers []<-chan told
 	for i := range store.QuickWorkers {
-		answers = append(answers, tell(t.Context(), s, event(fmt.Sprintf("busy-%d", i), "busy")))
+		member := fmt.Sprintf("busy-%d", i)
+		if _, err := tx.Exec(t.Context(), "insert into members (id, joined_at) values ($1, now())", member); err != nil {
+			t.Fatal(err)
+		}
+		answers = append(answers, tell(t.Context(), s, event(member, member)))
 		until(t, "the worker waits", func() bool { return waiting(t, s, "%insert into members%") == i+1 })
 	}
 	return func() {
@@ -245,6 +246,47 @@ func TestAHeldMemberDelaysNoOther(t *testing.T) {
 	if n := count(t, s, "select count(*) from events where member = 'held' and id = 'h-' || (seq - 1)"); n != 5 {
 		t.Errorf("%d of 5 events are in their order", n)
 	}
+}
+
+// Two events of a free member that come at once do not take each other for held: neither
+// has to wait for a member whom somebody really holds.
+func TestTwoEventsOfAFreeMember(t *testing.T) {
+	s := open(t)
+	if _, err := s.StoreEvents(t.Context(), []campaign.Event{event("h-0", "held"), event("f-0", "free")}); err != nil {
+		t.Fatal(err)
+	}
+	holder, err := s.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := holder.Exec(t.Context(), "select from members where id = 'held' for update"); err != nil {
+		t.Fatal(err)
+	}
+	held := tell(t.Context(), s, event("h-1", "held"))
+	until(t, "the first event waits for the member", func() bool { return waiting(t, s, "%with held%") == 1 })
+
+	// A worker that has locked the free member waits for the id, which somebody else may take.
+	other, err := s.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := other.Exec(t.Context(), `insert into events (id, member, seq, type, time, stored_at)
+		values ('f-1', 'held', 99, 'lesson.attended', now(), now())`); err != nil {
+		t.Fatal(err)
+	}
+	answers := []<-chan told{tell(t.Context(), s, event("f-1", "free"))}
+	until(t, "the worker waits for the id", func() bool { return waiting(t, s, "%skip locked%") == 1 })
+	answers = append(answers, queue(t, s, event("f-2", "free"))...)
+	if err := other.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	accepted(t, answers)
+	if err := holder.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	accepted(t, []<-chan told{held})
 }
 
 // When the connection goes, everybody in the group is told so and may try again, and the
