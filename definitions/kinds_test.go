@@ -21,11 +21,7 @@ import (
 // belongs to one.
 func TestEveryKindOfStepIsWhole(t *testing.T) {
 	t.Parallel()
-	accepted := acceptedKinds(t)
-	page, err := os.ReadFile("../docs/language.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	accepted, pages := acceptedKinds(t), pagesOfLanguage(t)
 	for _, kind := range campaign.StepKinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
@@ -39,9 +35,25 @@ func TestEveryKindOfStepIsWhole(t *testing.T) {
 			if !accepted[kind] {
 				t.Error("no file in definitions/testdata/ok has such a step")
 			}
-			example := exampleOf(string(page), kind)
+			name := fmt.Sprintf("step-%s.md", kind)
+			page, ok := pages[name]
+			if !ok {
+				t.Fatalf("it has no page docs/language/%s: the heading \"# %s\", a sentence that says what it does, the table of its keys, an example fenced as `yaml steps`, its rules", name, kind)
+			}
+			if !strings.HasPrefix(page, fmt.Sprintf("# %s\n\n", kind)) {
+				t.Errorf("docs/language/%s does not begin with the heading \"# %s\"", name, kind)
+			}
+			if !strings.Contains(pages["steps.md"], "]("+name+")") {
+				t.Errorf("docs/language/steps.md does not name the page %s", name)
+			}
+			for what, words := range map[string]string{"a held-out member": `(?i)held[- ]out|holdout`, "a pause of the campaign": `(?i)\bpaus`} {
+				if !regexp.MustCompile(words).MatchString(page) {
+					t.Errorf("docs/language/%s does not say what the step does for %s", name, what)
+				}
+			}
+			example := exampleOf(t, name, page, kind)
 			if example == "" {
-				t.Fatalf("docs/language.md has no section \"### %s\" with an example fenced as `yaml steps`", kind)
+				t.Fatalf("docs/language/%s has no example of such a step fenced as `yaml steps`", name)
 			}
 			walk(t, kind, campaignOf(t, "steps", example))
 		})
@@ -81,20 +93,12 @@ func acceptedKinds(t *testing.T) map[campaign.StepKind]bool {
 	return kinds
 }
 
-// exampleOf finds the first example with such a step in the section of a kind, whose
-// heading may name others too.
-func exampleOf(page string, kind campaign.StepKind) string {
-	_, steps, _ := strings.Cut(page, "\n## Steps\n")
-	steps, _, _ = strings.Cut(steps, "\n## ")
-	for section := range strings.SplitSeq(steps, "\n### ") {
-		title, body, _ := strings.Cut(section, "\n")
-		if !regexp.MustCompile(`\b` + string(kind) + `\b`).MatchString(title) {
-			continue
-		}
-		for _, block := range regexp.MustCompile("(?s)```yaml steps\n(.*?)```").FindAllStringSubmatch(body, -1) {
-			if regexp.MustCompile(`(?m)[-{] *` + string(kind) + `:`).MatchString(block[1]) {
-				return block[1]
-			}
+// exampleOf finds the first example with such a step on a page.
+func exampleOf(t *testing.T, name, page string, kind campaign.StepKind) string {
+	t.Helper()
+	for _, b := range blocksOf(t, name, page) {
+		if b.info == "yaml steps" && regexp.MustCompile(`(?m)[-{] *`+string(kind)+`:`).MatchString(b.text) {
+			return b.text
 		}
 	}
 	return ""
