@@ -152,24 +152,67 @@ func positions(t *testing.T, source []byte, found definitions.Problems) {
 // TestShipped checks that what we ship is accepted without a word.
 func TestShipped(t *testing.T) {
 	t.Parallel()
-	files, err := fs.Glob(definitions.Shipped(), "*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("nothing is shipped: %v", err)
+	names := definitions.ShippedNames()
+	files, err := fs.Glob(definitions.Shipped(), "*")
+	if err != nil || len(files) != 3*len(names) || !slices.Contains(names, "fitness-trial") {
+		t.Fatalf("a campaign, its tests and its population are three files; there are %d for %v: %v", len(files), names, err)
 	}
-	for _, file := range files {
-		if strings.HasSuffix(file, ".test.yaml") {
-			continue // tests of a campaign; package simulate runs them
-		}
-		source, err := fs.ReadFile(definitions.Shipped(), file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.Contains(files, strings.TrimSuffix(file, ".yaml")+".test.yaml") {
-			t.Errorf("%s has no tests", file)
-		}
-		def, found := definitions.Check(file, source)
+	for _, name := range names {
+		file := name + definitions.CampaignSuffix
+		def, found := definitions.Check(file, readShipped(t, file))
 		if def == nil || len(found) > 0 {
 			t.Errorf("%s:\n%s", file, found.Text(false))
+			continue
+		}
+		if def.Name != name {
+			t.Errorf("%s holds the campaign %s", file, def.Name)
+		}
+		// Package simulate runs the tests.
+		file = name + definitions.TestsSuffix
+		if tests, found := definitions.TestsBeside(file, readShipped(t, file), def); len(tests) < 5 || len(found) > 0 {
+			t.Errorf("%s: %d tests\n%s", file, len(tests), found.Text(false))
+		}
+		file = name + definitions.PopulationSuffix
+		if pop, found := definitions.CheckPopulation(file, readShipped(t, file), def); pop == nil || len(found) > 0 {
+			t.Errorf("%s:\n%s", file, found.Text(false))
+		}
+	}
+}
+
+func readShipped(t *testing.T, file string) []byte {
+	t.Helper()
+	source, err := fs.ReadFile(definitions.Shipped(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source
+}
+
+// TestShippedKeepsTheRules checks what law and platforms forbid and people copy easily: a
+// reward or a journey that hangs on sharing, and data of children or of bodies.
+func TestShippedKeepsTheRules(t *testing.T) {
+	t.Parallel()
+	for _, name := range definitions.ShippedNames() {
+		def, _ := definitions.Check(name, readShipped(t, name+definitions.CampaignSuffix))
+		if def == nil {
+			t.Fatal(name)
+		}
+		for _, e := range def.Events {
+			for _, word := range []string{"share", "forward", "repost", "help", "bargain", "collect"} {
+				if strings.Contains(e.Name, word) {
+					t.Errorf("%s hears %s: nothing may be given for it", name, e.Name)
+				}
+			}
+		}
+		for _, p := range def.Member {
+			for _, word := range []string{"child", "baby", "kid", "birth", "age", "face", "finger", "voice", "phone", "id_"} {
+				if strings.Contains(p.Name, word) {
+					t.Errorf("%s reads member.%s: what is not needed is not asked for", name, p.Name)
+				}
+			}
+		}
+		if def.Limits.QuietHours == nil || def.Limits.MessagesPerMember == nil {
+			t.Errorf("%s has no quiet hours, or no cap", name)
 		}
 	}
 }

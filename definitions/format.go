@@ -24,7 +24,7 @@ const maxFormatted = 100_000
 
 var errTooManyValues = fmt.Errorf("this file has more than %d values, which are too many to format", maxFormatted)
 
-// Format writes a campaign file in one way: keys in the order of the reference, two
+// Format writes a campaign file, or one of tests or a population, in one way: keys in the order of the reference, two
 // blanks for each level, quotes where they stand and of one sort, comments where they
 // belong. What the campaign is does not change. It also formats files that the checker
 // refuses, unless they are no YAML; then it gives the problems. Format(Format(x)) is
@@ -65,7 +65,7 @@ func format(file string, text []byte) ([]byte, *formatted, Problems, error) {
 		f.hidden[o.node] = o
 	}
 	all := c.src.comments(hidden)
-	f.top = f.build(root.yaml, nil, topSchema())
+	f.top = f.build(root.yaml, nil, topSchema(root.yaml))
 	f.attach(all)
 	f.block(f.top, 0)
 	said := &formatted{root: digestOf(root.yaml)}

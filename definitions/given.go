@@ -45,6 +45,9 @@ func beside(file string, source []byte, def *campaign.Definition) (*checker, nod
 	for _, s := range def.Segments {
 		c.declared.segments.declare(s.Name, node{})
 	}
+	for _, r := range def.Roles {
+		c.declared.roles.declare(r.Name, node{})
+	}
 	for _, o := range def.Offers {
 		c.declared.offers.declare(o.Name, node{})
 	}

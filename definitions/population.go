@@ -63,12 +63,13 @@ const (
 	OnOffer   = "offer"   // an offer opens for her, or what State says
 	OnEvent   = "event"   // an event happens
 	OnWait    = "wait"    // a journey begins to wait for an event
+	OnReview  = "review"  // a role is asked for a decision about her
 )
 
 // Trigger is what a reaction is a reaction to.
 type Trigger struct {
 	Kind  string
-	Name  string // of the message, the offer or the event type
+	Name  string // of the message, the offer, the event type or the role
 	State campaign.OfferState
 	Where []Given // properties that the event must have
 }
@@ -89,13 +90,15 @@ func (t *Trigger) Matches(properties map[string]json.RawMessage) bool {
 	return true
 }
 
-// Reaction is what members do after something, by chance.
+// Reaction is what members do after something, by chance; or what people decide about
+// them.
 type Reaction struct {
 	On       Trigger
-	Do       *campaign.EventType // nil: Enter
+	Do       *campaign.EventType // nil: Enter or Decide
 	With     []Given
-	Enter    string // a journey, by the API
-	Chance   int    // in millionths
+	Enter    string                  // a journey, by the API
+	Decide   campaign.ReviewDecision // of the review that it reacts to
+	Chance   int                     // in millionths
 	Segments []SegmentChance
 	After    Span
 	Times    int
@@ -113,7 +116,7 @@ var (
 	populationShape = shape{what: "a population", keys: []string{"population", "arrive", "joined", "member", "tags", "hours", "late", "behaviour"}}
 	arriveShape     = shape{what: "arrive", keys: []string{"per_day", "over"}}
 	lateShape       = shape{what: "late", keys: []string{"share", "by"}}
-	reactionShape   = shape{what: "a behaviour", keys: []string{"on", "do", "enter", "with", "chance", "segments", "after", "times", "unless"}}
+	reactionShape   = shape{what: "a behaviour", keys: []string{"on", "do", "enter", "decide", "with", "chance", "segments", "after", "times", "unless"}}
 )
 
 // Flat is a day whose hours are all as lively as each other.

@@ -16,17 +16,25 @@ func (c *checker) reaction(o object) Reaction {
 	if v, ok := o.get("on"); ok {
 		r.On = c.triggerOf(v)
 	} else {
-		c.missing(o, o.node, "the behaviour", "on", "write on: arrive, or on: {message: NAME}, {offer: NAME}, {event: TYPE} or {wait: TYPE}")
+		c.missing(o, o.node, "the behaviour", "on", "write on: arrive, or on: {message: NAME}, {offer: NAME}, {event: TYPE}, {wait: TYPE} or {review: ROLE}")
 	}
 	enter, entered := o.get("enter")
 	do, done := o.get("do")
+	decide, decided := o.get("decide")
 	switch {
+	case decided && (entered || done):
+		c.problem(decide, "event-or-enter", "this is a decision and something that she does", "write them as two behaviours")
+	case decided:
+		r.Decide, _ = oneOf(c, decide, campaign.Approve, campaign.Reject)
+		if r.On.Kind != OnReview && r.On.Kind != "" {
+			c.problem(decide, "decide-review", "nobody is asked for a decision then", "write on: {review: ROLE}, with the role that is asked")
+		}
 	case entered && done:
 		c.problem(enter, "event-or-enter", "this is an event and an entry by the API", "write them as two behaviours")
 	case entered:
 		r.Enter = c.apiJourney(enter)
 	case !done:
-		c.missing(o, o.node, "the behaviour", "do", "write do: EVENT, or enter: JOURNEY for an entry by the API")
+		c.missing(o, o.node, "the behaviour", "do", "write do: EVENT, enter: JOURNEY for an entry by the API, or decide: approve for a decision about a review")
 	default:
 		r.Do = c.eventType(do)
 	}
@@ -66,7 +74,7 @@ func (c *checker) reaction(o object) Reaction {
 
 // triggerOf reads what a reaction is a reaction to.
 func (c *checker) triggerOf(n node) (t Trigger) {
-	const form = "write arrive, {message: NAME}, {offer: NAME}, {event: TYPE} or {wait: TYPE}"
+	const form = "write arrive, {message: NAME}, {offer: NAME}, {event: TYPE}, {wait: TYPE} or {review: ROLE}"
 	if n.isScalar() {
 		if n.yaml.Value != OnArrive {
 			c.unknown(n, "unknown-value", fmt.Sprintf("%q is nothing that members react to", shorten(n.yaml.Value)), n.yaml.Value, []string{OnArrive})
@@ -80,7 +88,7 @@ func (c *checker) triggerOf(n node) (t Trigger) {
 	}
 	var e *campaign.EventType
 	// An event may have properties called as the other kinds are.
-	for _, kind := range []string{OnEvent, OnWait, OnMessage, OnOffer} {
+	for _, kind := range []string{OnEvent, OnWait, OnMessage, OnOffer, OnReview} {
 		i := slices.IndexFunc(all, func(f field) bool { return f.name == kind })
 		if i < 0 {
 			continue
@@ -91,6 +99,8 @@ func (c *checker) triggerOf(n node) (t Trigger) {
 		case OnOffer:
 			t.State = campaign.OfferOpen
 			t.Name, _ = c.refer(all[i].value, "offer", &c.declared.offers)
+		case OnReview:
+			t.Name, _ = c.refer(all[i].value, "role", &c.declared.roles)
 		default:
 			if e = c.eventType(all[i].value); e != nil {
 				t.Name = e.Name

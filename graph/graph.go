@@ -5,6 +5,7 @@ package graph
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,11 +180,15 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 	case *campaign.MakeOffer:
 		out := []string{}
 		if offer, ok := def.Offer(s.Offer); ok {
-			text := offer.Title + " " + offer.Price.String()
+			price := offer.Price.String()
 			if offer.Lock > 0 {
-				text += ", locked for " + campaign.FormatDuration(offer.Lock)
+				price += ", locked for " + campaign.FormatDuration(offer.Lock)
 			}
-			out = append(out, text)
+			if whole := offer.Title + " " + price; columnsOf(whole) <= most {
+				out = append(out, whole)
+			} else {
+				out = append(out, offer.Title, price)
+			}
 		}
 		if s.Announce != "" {
 			out = append(out, "announce "+s.Announce)
@@ -227,12 +232,24 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 func sending(def *campaign.Definition, message string, via []string) []string {
 	var out []string
 	if m, ok := def.Message(message); ok && m.Text != "" {
-		out = append(out, oneLine(m.Text))
+		out = append(out, wording(m.Text))
 	}
 	if len(via) > 0 {
 		out = append(out, "via "+strings.Join(via, ", "))
 	}
 	return out
+}
+
+var placeholder = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
+
+// wording is a message's text without what is filled in, which in a box as narrow as this
+// would push out the words by which people know it.
+func wording(text string) string {
+	short := placeholder.ReplaceAllString(oneLine(text), "…")
+	if words := strings.TrimLeft(short, "…，,：:！! "); words != "" {
+		return words
+	}
+	return short
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

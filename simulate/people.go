@@ -113,6 +113,8 @@ func (c *crowd) made(id string, own luck, comes time.Time) campaign.Member {
 					m.Level = v.Text
 				case "source":
 					m.Source = v.Text
+				case "inviter":
+					m.Inviter = v.Text
 				}
 				break
 			}

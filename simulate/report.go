@@ -68,7 +68,7 @@ type StepReport struct {
 	Reached  int64  `json:"reached"` // entries that came here
 	Visits   int64  `json:"visits"`
 	Waiting  int64  `json:"waiting"`   // stand here at the end
-	Happened int64  `json:"happened"`  // what an await waited for
+	Happened int64  `json:"happened"`  // what an await waited for, a reply to a question, a decision of a review
 	TimedOut int64  `json:"timed_out"` // or not
 }
 

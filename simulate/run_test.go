@@ -93,7 +93,9 @@ func TestCampaigns(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no campaigns: %v", err)
 	}
-	files = append(files, "../definitions/fitness-trial.yaml")
+	for _, name := range definitions.ShippedNames() {
+		files = append(files, "../definitions/"+name+definitions.CampaignSuffix)
+	}
 	for _, file := range files {
 		if strings.HasSuffix(file, ".test.yaml") {
 			continue

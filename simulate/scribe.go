@@ -204,11 +204,11 @@ func (s *scribe) line(w *walk, m *mark, j *journeyTally, l *campaign.TraceLine) 
 			m.seen[at/64] |= bit
 			j.steps[at].reached += s.weight
 		}
-	case campaign.TraceHappened:
+	case campaign.TraceHappened, campaign.TraceAnswered, campaign.TraceReviewDecided:
 		if known {
 			j.steps[at].happened += s.weight
 		}
-	case campaign.TraceTimedOut:
+	case campaign.TraceTimedOut, campaign.TraceReviewOver:
 		if known {
 			j.steps[at].timedOut += s.weight
 		}

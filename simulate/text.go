@@ -168,7 +168,7 @@ func (t *texter) journey(j *JourneyReport) {
 		s := &j.Steps[i]
 		var notes []string
 		if s.Happened+s.TimedOut > 0 {
-			notes = append(notes, fmt.Sprintf("came %s, timed out %s", number(s.Happened), number(s.TimedOut)))
+			notes = append(notes, fmt.Sprintf("%s %s, timed out %s", cameWord(s.Name), number(s.Happened), number(s.TimedOut)))
 		}
 		if s.Visits > s.Reached {
 			notes = append(notes, number(s.Visits)+" visits")
@@ -217,6 +217,17 @@ func (t *texter) list(head string, items []string) {
 	if len(items) > 0 {
 		t.line("%s", line)
 	}
+}
+
+// cameWord says what came in time to a step that waits: an event, a reply, a decision.
+func cameWord(step string) string {
+	switch kind, _, _ := strings.Cut(step, " "); kind {
+	case string(campaign.StepAsk):
+		return "answered"
+	case string(campaign.StepReview):
+		return "decided"
+	}
+	return "came"
 }
 
 func stepText(s *StepReport) string {

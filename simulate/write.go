@@ -63,9 +63,12 @@ func YAML(p *definitions.Population) string {
 
 func reactionText(r *definitions.Reaction) string {
 	out := "  - on: " + triggerText(&r.On)
-	if r.Do == nil {
+	switch {
+	case r.Decide != "":
+		out += "\n    decide: " + string(r.Decide)
+	case r.Do == nil:
 		out += "\n    enter: " + r.Enter
-	} else {
+	default:
 		out += "\n    do: " + r.Do.Name
 	}
 	if len(r.With) > 0 {

@@ -1,16 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
+	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/definitions"
 )
 
 type checkCommand struct {
-	Files    []string `arg:"" name:"file" help:"Campaign files; - is the standard input."`
+	Files    []string `arg:"" name:"file" help:"Campaign files, or tests (NAME.test.yaml) and populations (NAME.population.yaml) beside them; - is the standard input."`
 	Format   string   `enum:"text,json,github" default:"text" help:"text for people, json for programs, github for the annotations of a GitHub workflow."`
 	Strict   bool     `help:"Let warnings refuse a file too."`
 	Entrants int64    `placeholder:"N" help:"How many members are expected: says what each drive costs, and which one to use."`
@@ -34,13 +37,12 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 	}
 	results, failed := make([]checked, 0, len(c.Files)), false
 	for _, file := range c.Files {
-		source, err := readFile(e, file)
+		def, problems, err := checkFile(e, file)
 		if err != nil {
 			failed = true
 			_, _ = fmt.Fprintln(e.Stderr, "banyan:", err)
 			continue
 		}
-		def, problems := definitions.Check(file, source)
 		if problems == nil {
 			problems = definitions.Problems{}
 		}
@@ -69,6 +71,42 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 		return errSaid
 	}
 	return err
+}
+
+// checkFile checks a campaign; or, by its name, tests or a population that stand beside
+// one, for which there is no definition.
+func checkFile(e *env, file string) (*campaign.Definition, definitions.Problems, error) {
+	source, err := readFile(e, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	name, tests := strings.CutSuffix(file, definitions.TestsSuffix)
+	population := false
+	if !tests {
+		name, population = strings.CutSuffix(file, definitions.PopulationSuffix)
+	}
+	if !tests && !population {
+		def, problems := definitions.Check(file, source)
+		return def, problems, nil
+	}
+	of := name + definitions.CampaignSuffix
+	text, err := readFile(e, of)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, campaign.Errorf(campaign.CodeNotFound, "%s stands beside %s by its name, which is not there", file, of)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	def, _ := definitions.Check(of, text)
+	if def == nil {
+		return nil, nil, campaign.Errorf(campaign.CodeInvalid, "%s cannot be checked, because %s is refused", file, of)
+	}
+	if tests {
+		_, problems := definitions.TestsBeside(file, source, def)
+		return nil, problems, nil
+	}
+	_, problems := definitions.CheckPopulation(file, source, def)
+	return nil, problems, nil
 }
 
 func (c *checkCommand) text(e *env, results []checked) error {

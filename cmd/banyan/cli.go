@@ -11,6 +11,7 @@ type CLI struct {
 	Fmt        fmtCommand        `cmd:"" help:"Write campaign files in one way: keys in order, comments kept."`
 	Diff       diffCommand       `cmd:"" help:"Say what changes from one campaign file to another, and for whom."`
 	Graph      graphCommand      `cmd:"" help:"Draw the journeys of a campaign file."`
+	Examples   examplesCommand   `cmd:"" help:"List the campaigns that come with Banyan, print one, or make a copy to start from."`
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of campaign files, for editors."`
 	Submit     submitCommand     `cmd:"" help:"Check a campaign file and store it as a new version."`
 	Campaigns  campaignsCommand  `cmd:"" help:"List campaigns."`

@@ -88,20 +88,18 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-// Where tests of a campaign stand, besides its own file.
-const (
-	campaignSuffix = ".yaml"
-	testsSuffix    = ".test.yaml"
-)
-
 // testFile reads a campaign with its tests, in the file and beside it, and runs them. Of a
 // file of tests only those are run that stand in it.
 func testFile(e *env, file string, only *regexp.Regexp) (tested, error) {
 	r := tested{File: file, Problems: definitions.Problems{}, Tests: []*simulate.Verdict{}}
-	main, beside := file, strings.TrimSuffix(file, campaignSuffix)+testsSuffix
-	alone := strings.HasSuffix(file, testsSuffix)
+	if strings.HasSuffix(file, definitions.PopulationSuffix) {
+		r.OK = true // it stands beside a campaign, and holds no tests
+		return r, nil
+	}
+	main, beside := file, strings.TrimSuffix(file, definitions.CampaignSuffix)+definitions.TestsSuffix
+	alone := strings.HasSuffix(file, definitions.TestsSuffix)
 	if alone {
-		main, beside = strings.TrimSuffix(file, testsSuffix)+campaignSuffix, file
+		main, beside = strings.TrimSuffix(file, definitions.TestsSuffix)+definitions.CampaignSuffix, file
 	}
 	source, err := readFile(e, main)
 	if err != nil {
