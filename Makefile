@@ -69,7 +69,7 @@ bench: postgres ## measure everything beside its alternative, and write docs/per
 
 .PHONY: histories
 histories: postgres ## record Temporal histories for the replay tests
-	$(DEVSTACK) run -- go test -count=1 -run "TestHistories|TestSliceHistories" ./e2e -record
+	$(DEVSTACK) run -- go test -count=1 -run "TestHistories|TestSliceHistories|TestStepHistories" ./e2e -record
 
 .PHONY: vet
 vet: ## go vet

@@ -119,14 +119,15 @@ func playBanyan(ctx context.Context, c client.Client, measure func(*activities.A
 		return err
 	}
 	defer s.Close()
+	programs := turn.NewCache()
 	router := &starter.Router{
-		Store: s, Client: c, Log: warnings(), Taker: &turn.Taker{Store: s, Programs: turn.NewCache(), Via: []string{channel}},
+		Store: s, Client: c, Log: warnings(), Taker: &turn.Taker{Store: s, Programs: programs, Via: []string{channel}},
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return router.Route(ctx) })
 	group.Go(func() error { return router.Deliver(ctx) })
 	group.Go(func() error {
-		return worker.Run(ctx, worker.Config{Store: s, Client: c, Channels: set, Default: channel, Log: warnings(), Measure: measure})
+		return worker.Run(ctx, worker.Config{Store: s, Client: c, Channels: set, Default: channel, Programs: programs, Log: warnings(), Measure: measure})
 	})
 	fmt.Println("ready")
 	return group.Wait()

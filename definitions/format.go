@@ -24,7 +24,7 @@ const maxFormatted = 100_000
 
 var errTooManyValues = fmt.Errorf("this file has more than %d values, which are too many to format", maxFormatted)
 
-// Format writes a campaign file, or one of tests or a population, in one way: keys in the order of the reference, two
+// Format writes a campaign file, a file of tests or a population in one way: keys in the order of the reference, two
 // blanks for each level, quotes where they stand and of one sort, comments where they
 // belong. What the campaign is does not change. It also formats files that the checker
 // refuses, unless they are no YAML; then it gives the problems. Format(Format(x)) is

@@ -57,6 +57,9 @@ func beside(file string, source []byte, def *campaign.Definition) (*checker, nod
 	for _, m := range def.Messages {
 		c.declared.messages.declare(m.Name, node{})
 	}
+	for _, r := range def.Roles {
+		c.declared.roles.declare(r.Name, node{})
+	}
 	root, ok := c.parse(source)
 	return c, root, ok
 }

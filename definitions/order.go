@@ -23,35 +23,22 @@ var schemaDefs = sync.OnceValue(func() map[string]schema {
 		s, _ := stepOf(kind)
 		defs[stepDef(kind)] = objectOf(lexicon{shape: s, words: stepWords[kind]})
 	}
-	defs[populationDef] = schema{"properties": schema{
-		"behaviour": schema{"items": reference(reactionDef)}, "arrive": schema{}, "late": schema{},
-	}}
-	defs[reactionDef] = schema{"properties": schema{"with": schema{}}}
 	return defs
 })
 
 func stepDef(kind campaign.StepKind) string { return "step-" + string(kind) }
 
-// Populations are no part of the language and have no schema; the formatter knows the
-// order of their keys.
-const (
-	populationDef = "population"
-	reactionDef   = "reaction"
-)
-
-// topSchema is what the whole file follows: it is a population if it says so and names no
-// campaign.
+// topSchema is what a file follows: a population is known by its key, and every other file
+// is a campaign, whose tests a file of tests has.
 func topSchema(root *yaml.Node) schema {
-	has := func(key string) bool {
-		for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
-			if root.Content[i].Value == key {
-				return true
-			}
+	keys := map[string]bool{}
+	if root.Kind == yaml.MappingNode {
+		for i := 0; i < len(root.Content); i += 2 {
+			keys[root.Content[i].Value] = true
 		}
-		return false
 	}
-	if has("population") && !has("campaign") {
-		return reference(populationDef)
+	if keys["population"] && !keys["campaign"] {
+		return of(populationShape)
 	}
 	return reference("")
 }
@@ -68,7 +55,6 @@ func keyOrders() map[string][]string {
 		rest := slices.DeleteFunc(slices.Clone(s.keys), func(key string) bool { return key == string(kind) })
 		orders[stepDef(kind)] = append([]string{string(kind), "label"}, rest...)
 	}
-	orders[populationDef], orders[reactionDef] = populationShape.keys, reactionShape.keys
 	return orders
 }
 

@@ -19,16 +19,20 @@ type Population struct {
 	Derived bool
 	// PerDay is how many come a day. Where it is 0 all come evenly over Over; where that is
 	// 0 too, over the whole rehearsal.
-	PerDay int
-	Over   time.Duration
-	Joined Span // how long before they come they became members
-	Member []Trait
-	Tags   []TagShare
-	// Hours is how lively each hour of the day is, in thousandths of the liveliest.
-	Hours     [24]int
+	PerDay    int
+	Over      time.Duration
+	Joined    Span // how long before they come they became members
+	Member    []Trait
+	Tags      []TagShare
+	Hours     Hours
 	Late      LateShare
 	Behaviour []Reaction
+	// Reviews is how people decide what they are asked; the first that fits a review counts.
+	Reviews []Decider
 }
+
+// Hours is how lively each hour of the day is, in thousandths of the liveliest.
+type Hours [24]int
 
 // Trait is an attribute and the values that members have of it.
 type Trait struct {
@@ -63,13 +67,12 @@ const (
 	OnOffer   = "offer"   // an offer opens for her, or what State says
 	OnEvent   = "event"   // an event happens
 	OnWait    = "wait"    // a journey begins to wait for an event
-	OnReview  = "review"  // a role is asked for a decision about her
 )
 
 // Trigger is what a reaction is a reaction to.
 type Trigger struct {
 	Kind  string
-	Name  string // of the message, the offer, the event type or the role
+	Name  string // of the message, the offer or the event type
 	State campaign.OfferState
 	Where []Given // properties that the event must have
 }
@@ -90,15 +93,13 @@ func (t *Trigger) Matches(properties map[string]json.RawMessage) bool {
 	return true
 }
 
-// Reaction is what members do after something, by chance; or what people decide about
-// them.
+// Reaction is what members do after something, by chance.
 type Reaction struct {
 	On       Trigger
-	Do       *campaign.EventType // nil: Enter or Decide
+	Do       *campaign.EventType // nil: Enter
 	With     []Given
-	Enter    string                  // a journey, by the API
-	Decide   campaign.ReviewDecision // of the review that it reacts to
-	Chance   int                     // in millionths
+	Enter    string // a journey, by the API
+	Chance   int    // in millionths
 	Segments []SegmentChance
 	After    Span
 	Times    int
@@ -113,14 +114,19 @@ type SegmentChance struct {
 }
 
 var (
-	populationShape = shape{what: "a population", keys: []string{"population", "arrive", "joined", "member", "tags", "hours", "late", "behaviour"}}
+	populationShape = shape{what: "a population", keys: []string{"population", "arrive", "joined", "member", "tags", "hours", "late", "behaviour", "reviews"}}
 	arriveShape     = shape{what: "arrive", keys: []string{"per_day", "over"}}
 	lateShape       = shape{what: "late", keys: []string{"share", "by"}}
-	reactionShape   = shape{what: "a behaviour", keys: []string{"on", "do", "enter", "decide", "with", "chance", "segments", "after", "times", "unless"}}
+	triggerShape    = shape{what: "a trigger", keys: append(triggerKinds(), "state")}
+	reactionShape   = shape{what: "a behaviour", keys: []string{"on", "do", "enter", "with", "chance", "segments", "after", "times", "unless"}}
 )
 
+// triggerKinds are the kinds of trigger that have a name, in the order in which they are
+// looked for: an event may have properties called as the others are.
+func triggerKinds() []string { return []string{OnEvent, OnWait, OnMessage, OnOffer} }
+
 // Flat is a day whose hours are all as lively as each other.
-func Flat() (hours [24]int) {
+func Flat() (hours Hours) {
 	for i := range hours {
 		hours[i] = fullHour
 	}
@@ -168,7 +174,7 @@ func (c *checker) population(root node, p *Population) {
 		}
 	}
 	if v, ok := top.get("hours"); ok {
-		c.hours(v, p)
+		c.hours(v, &p.Hours)
 	}
 	if v, ok := top.get("late"); ok {
 		if o, ok := c.object(v, lateShape); ok {
@@ -183,6 +189,9 @@ func (c *checker) population(root node, p *Population) {
 				c.missing(o, v, "late", "share", "write {share: 3%, by: 10m-26h}")
 			}
 		}
+	}
+	if v, ok := top.get("reviews"); ok {
+		c.deciders(v, p)
 	}
 	v, ok := top.get("behaviour")
 	if !ok {
@@ -272,7 +281,7 @@ func (c *checker) shares(n node, declared campaign.Property) (out []Choice) {
 
 // hours reads how lively the hours of the day are: {0-7: 0, 18-22: 5}. An hour that is
 // not named is 1.
-func (c *checker) hours(n node, p *Population) {
+func (c *checker) hours(n node, hours *Hours) {
 	all, _ := c.fields(n, "write a mapping from hours to how lively they are, such as {0-7: 0, 18-22: 5}")
 	weights := [24]float64{}
 	for i := range weights {
@@ -308,6 +317,6 @@ func (c *checker) hours(n node, p *Population) {
 		return
 	}
 	for h, w := range weights {
-		p.Hours[h] = int(w/most*fullHour + 0.5)
+		hours[h] = int(w/most*fullHour + 0.5)
 	}
 }

@@ -16,25 +16,17 @@ func (c *checker) reaction(o object) Reaction {
 	if v, ok := o.get("on"); ok {
 		r.On = c.triggerOf(v)
 	} else {
-		c.missing(o, o.node, "the behaviour", "on", "write on: arrive, or on: {message: NAME}, {offer: NAME}, {event: TYPE}, {wait: TYPE} or {review: ROLE}")
+		c.missing(o, o.node, "the behaviour", "on", "write on: arrive, or on: {message: NAME}, {offer: NAME}, {event: TYPE} or {wait: TYPE}")
 	}
 	enter, entered := o.get("enter")
 	do, done := o.get("do")
-	decide, decided := o.get("decide")
 	switch {
-	case decided && (entered || done):
-		c.problem(decide, "event-or-enter", "this is a decision and something that she does", "write them as two behaviours")
-	case decided:
-		r.Decide, _ = oneOf(c, decide, campaign.Approve, campaign.Reject)
-		if r.On.Kind != OnReview && r.On.Kind != "" {
-			c.problem(decide, "decide-review", "nobody is asked for a decision then", "write on: {review: ROLE}, with the role that is asked")
-		}
 	case entered && done:
 		c.problem(enter, "event-or-enter", "this is an event and an entry by the API", "write them as two behaviours")
 	case entered:
 		r.Enter = c.apiJourney(enter)
 	case !done:
-		c.missing(o, o.node, "the behaviour", "do", "write do: EVENT, enter: JOURNEY for an entry by the API, or decide: approve for a decision about a review")
+		c.missing(o, o.node, "the behaviour", "do", "write do: EVENT, or enter: JOURNEY for an entry by the API")
 	default:
 		r.Do = c.eventType(do)
 	}
@@ -74,7 +66,7 @@ func (c *checker) reaction(o object) Reaction {
 
 // triggerOf reads what a reaction is a reaction to.
 func (c *checker) triggerOf(n node) (t Trigger) {
-	const form = "write arrive, {message: NAME}, {offer: NAME}, {event: TYPE}, {wait: TYPE} or {review: ROLE}"
+	const form = "write arrive, {message: NAME}, {offer: NAME}, {event: TYPE} or {wait: TYPE}"
 	if n.isScalar() {
 		if n.yaml.Value != OnArrive {
 			c.unknown(n, "unknown-value", fmt.Sprintf("%q is nothing that members react to", shorten(n.yaml.Value)), n.yaml.Value, []string{OnArrive})
@@ -87,8 +79,7 @@ func (c *checker) triggerOf(n node) (t Trigger) {
 		return t
 	}
 	var e *campaign.EventType
-	// An event may have properties called as the other kinds are.
-	for _, kind := range []string{OnEvent, OnWait, OnMessage, OnOffer, OnReview} {
+	for _, kind := range triggerKinds() {
 		i := slices.IndexFunc(all, func(f field) bool { return f.name == kind })
 		if i < 0 {
 			continue
@@ -99,8 +90,6 @@ func (c *checker) triggerOf(n node) (t Trigger) {
 		case OnOffer:
 			t.State = campaign.OfferOpen
 			t.Name, _ = c.refer(all[i].value, "offer", &c.declared.offers)
-		case OnReview:
-			t.Name, _ = c.refer(all[i].value, "role", &c.declared.roles)
 		default:
 			if e = c.eventType(all[i].value); e != nil {
 				t.Name = e.Name
@@ -148,12 +137,12 @@ func (c *checker) where(n node, e *campaign.EventType) (out []Given) {
 // Pick chooses a moment within a span from a moment on, with the hours of the day as
 // likely as they are lively. Where the span holds no lively hour, the moment moves on
 // until it finds one. below is a number from 0 to n-1 by chance.
-func (p *Population) Pick(at time.Time, width time.Duration, loc *time.Location, below func(n int) int) time.Time {
+func (hours *Hours) Pick(at time.Time, width time.Duration, loc *time.Location, below func(n int) int) time.Time {
 	const tries = 64
 	seconds := int(width/time.Second) + 1
 	for range tries {
 		t := at.Add(time.Duration(below(seconds)) * time.Second)
-		if below(fullHour) < p.Hours[t.In(loc).Hour()] {
+		if below(fullHour) < hours[t.In(loc).Hour()] {
 			return t
 		}
 		if seconds == 1 {
@@ -162,7 +151,7 @@ func (p *Population) Pick(at time.Time, width time.Duration, loc *time.Location,
 	}
 	for range 7 * 24 {
 		at = at.Truncate(time.Hour).Add(time.Hour + time.Duration(below(3600))*time.Second)
-		if below(fullHour) < p.Hours[at.In(loc).Hour()] {
+		if below(fullHour) < hours[at.In(loc).Hour()] {
 			return at
 		}
 	}

@@ -34,7 +34,8 @@ type lexicon struct {
 	more  schema // of keys that the campaign itself declares; nil: there are none
 }
 
-// Schema gives the JSON Schema (draft 2020-12) of the campaign language, made from the
+// Schema gives the JSON Schema (draft 2020-12) of the campaign language, with that of
+// files of tests and of populations among its definitions, made from the
 // shapes that the checker reads by. It is coarser than the checker: it refuses nothing
 // that the checker accepts, and does not know whether names are declared, expressions
 // have sense or paths end.

@@ -5,7 +5,7 @@ import "github.com/banyanhq/banyan/campaign"
 // lexicons are the words of every mapping of the language but the steps, whose are in
 // stepWords. A test names a shape or a key that has none.
 func lexicons() []lexicon {
-	return append(testLexicons(), []lexicon{
+	return append(append(testLexicons(), populationLexicons()...), []lexicon{
 		{shape: topShape, words: topWords},
 		{shape: windowShape, words: windowWords},
 		{shape: propertyShape, words: propertyWords},

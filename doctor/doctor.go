@@ -49,6 +49,7 @@ const (
 	CheckClaims    = "claims"
 	CheckJourneys  = "journeys"
 	CheckPostponed = "postponed"
+	CheckAside     = "put aside"
 	CheckUnknown   = "unknown messages"
 )
 
@@ -78,7 +79,7 @@ func Examine(ctx context.Context, cfg Config) ([]store.Finding, error) {
 	e := &examination{Config: cfg, started: map[int64]bool{}}
 	temporal := Temporal(ctx, cfg.Client, cfg.Namespace)
 	findings = append(findings, temporal...)
-	checks := []func(context.Context) (store.Finding, error){e.postponed, e.unknown}
+	checks := []func(context.Context) (store.Finding, error){e.postponed, e.aside, e.unknown}
 	if !slices.ContainsFunc(temporal, func(f store.Finding) bool { return !f.OK }) {
 		// In this order: a journey whose workflow has just been started needs no poke.
 		checks = append(checks, e.workflows, e.slices, e.strays, e.claims)
@@ -431,6 +432,35 @@ func (e *examination) journeys(ctx context.Context) (store.Finding, error) {
 		items = append(items, item)
 	}
 	return found(CheckJourneys, "no journey has slept through its moment", "journeys should have looked again", items), nil
+}
+
+// aside finds intents that the router could not decide.
+func (e *examination) aside(ctx context.Context) (store.Finding, error) {
+	list, err := e.Store.Aside(ctx)
+	if err != nil {
+		return store.Finding{}, err
+	}
+	items, ids := make([]store.Item, 0, len(list)), make([]int64, 0, len(list))
+	for _, in := range list {
+		what := fmt.Sprintf("intent %d (%s) of member %s", in.ID, in.Kind, in.Member)
+		if in.Event != "" {
+			what += ", event " + in.Event
+		}
+		items = append(items, store.Item{
+			What: fmt.Sprintf("%s could not be decided at try %d: %s", what, in.Tries, in.Reason),
+			ToDo: fmt.Sprintf("mend what the reason names; it is tried again at %s, and at once after banyan doctor --repair", in.Due.Format(time.RFC3339)),
+		})
+		ids = append(ids, in.ID)
+	}
+	if e.Repair && len(ids) > 0 {
+		if err := e.Store.Retry(ctx, ids); err != nil {
+			return store.Finding{}, err
+		}
+		for i := range items {
+			items[i].ToDo, items[i].Done, items[i].Mended = "", "tried again now; if it fails it is put aside again", true
+		}
+	}
+	return found(CheckAside, "the router could decide everything", "intents could not be decided and are kept", items), nil
 }
 
 // postponed finds intents that lie further ahead than the router ever puts one off.

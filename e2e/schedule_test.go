@@ -192,3 +192,51 @@ func TestANewScheduleIsHeardAtOnce(t *testing.T) {
 		t.Errorf("%d schedules are kept", n)
 	}
 }
+
+// A sweep that finds another worker at its schedule waits a moment before it looks again,
+// longer from time to time, and no longer than it is wanted.
+func TestASweepWaitsForAnother(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	warmMembers(t, f, 4)
+	f.submit(byCalendar, 86_400/5, time.Date(2027, 3, 26, 23, 0, 0, 0, time.UTC))
+	// However often one looks, another was faster.
+	if _, err := f.pool.Exec(f.ctx, `create function taken() returns trigger language plpgsql as 'begin return null; end';
+		create trigger taken before update on schedules for each row execute function taken()`); err != nil {
+		t.Fatal(err)
+	}
+	began := f.now("letters")
+	f.until("a moment has come", func() bool { return f.now("letters").After(began.AddDate(0, 0, 2)) })
+	tries := &counting{text: "update schedules"}
+	s, err := store.Open(f.ctx, f.dsn, store.WithTracer(tries))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	sweeper := &turn.Sweeper{Taker: &turn.Taker{Store: s, Programs: f.programs, Log: f.log}, Store: s}
+	const span = 1500 * time.Millisecond
+	start := time.Now()
+	result, err := sweeper.Sweep(f.ctx, campaign.SweepInput{Campaign: "letters"}, func() bool { return time.Since(start) < span })
+	if err != nil || result.Over {
+		t.Fatalf("%+v, %v", result, err)
+	}
+	// At once, and then after 50, 150, 350, 750 and 1,550 ms at the earliest.
+	if n := tries.n.Load(); n < 2 || n > 6 {
+		t.Errorf("it tried %d times in %s", n, span)
+	}
+
+	ctx, cancel := context.WithCancel(f.ctx)
+	defer cancel()
+	tries.each = func(n int64) {
+		if n >= 3 {
+			cancel()
+		}
+	}
+	tries.n.Store(0)
+	if _, err := sweeper.Sweep(ctx, campaign.SweepInput{Campaign: "letters"}, func() bool { return true }); err == nil {
+		t.Error("a sweep that is called off goes on")
+	}
+	if n := tries.n.Load(); n != 3 {
+		t.Errorf("it tried %d times, and was called off at the third", n)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -113,7 +114,7 @@ func (m *Migration) migrate(r *runner, running bool) {
 
 func (m *Migration) end(r *runner, outcome string) {
 	d := r.d.Migrated
-	if d.Before = r.saved(); r.fault != nil {
+	if d.Before = r.savedAs(&r.s); r.fault != nil {
 		return
 	}
 	d.Do = campaign.MigrationEnd
@@ -122,13 +123,28 @@ func (m *Migration) end(r *runner, outcome string) {
 	r.leave(outcome)
 }
 
-// saved is the state as it would be written now.
-func (r *runner) saved() json.RawMessage {
-	data, err := r.s.Save()
+// savedAs is a state as it would be written now.
+func (r *runner) savedAs(s *State) json.RawMessage {
+	data, err := s.Save()
 	if err != nil {
 		r.fault = err
 	}
 	return data
+}
+
+// unasked is the state without the question that this very turn has put and that, because
+// the move leaves it, does not go out: should the move be taken back, it is still to be put.
+func (r *runner) unasked(s *campaign.AskQuestion) State {
+	state := r.s
+	if !state.Waiting || !slices.ContainsFunc(r.d.Sends, func(e campaign.SendEffect) bool { return e.Key == r.questionKey("") }) {
+		return state
+	}
+	state.Asked = &Asked{Step: state.Asked.Step, Visit: state.Asked.Visit, Version: state.Asked.Version}
+	state.Deadline = time.Time{}
+	state.Pending = append(slices.Clone(state.Pending), Pending{
+		Key: r.questionKey(""), Step: state.Step, Message: s.Message, Via: s.Via, Due: state.Since, Visit: state.Visit,
+	})
+	return state
 }
 
 // move brings the journey to a step of the new version. If that is the counterpart of
@@ -136,14 +152,18 @@ func (r *runner) saved() json.RawMessage {
 // is, with its deadline. Otherwise the step is entered anew, now.
 func (m *Migration) move(r *runner, to string, running bool) {
 	d := r.d.Migrated
-	if d.Before = r.saved(); r.fault != nil {
-		return
-	}
 	from, target := m.old.nodes[d.From], m.new.nodes[to]
-	d.Do, d.To, d.Version, d.Digest = campaign.MigrationMove, to, m.version, m.digest
-	r.at = r.now
 	goesOn := r.s.Waiting && m.match[d.From] == to && waitsOn(from.step, target.step)
 	begins := r.s.Fresh && to == m.new.first // as if it had entered by the new version
+	stood := r.s
+	if s, ok := from.step.(*campaign.AskQuestion); ok && !goesOn {
+		stood = r.unasked(s)
+	}
+	if d.Before = r.savedAs(&stood); r.fault != nil {
+		return
+	}
+	d.Do, d.To, d.Version, d.Digest = campaign.MigrationMove, to, m.version, m.digest
+	r.at = r.now
 	how := "anew"
 	switch {
 	case goesOn:

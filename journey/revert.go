@@ -39,7 +39,7 @@ func (m *Migration) back(r *runner, before State, running bool) {
 		d.Kept = campaign.KeptWithdrawn
 		return
 	}
-	if d.Before = r.saved(); r.fault != nil {
+	if d.Before = r.savedAs(&r.s); r.fault != nil {
 		return
 	}
 	d.Do, d.To, d.Version, d.Digest = campaign.MigrationMove, before.Step, m.version, m.digest

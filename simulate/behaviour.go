@@ -19,14 +19,13 @@ type reactions struct {
 	offers   map[string][]int // by name and state
 	events   map[string][]int
 	waits    map[string][]int
-	reviews  map[string][]int // by the role that is asked
-	fixed    [][]byte         // the properties of reactions that are always the same
+	fixed    [][]byte // the properties of reactions that are always the same
 }
 
 func newReactions(p *Plan, pop *definitions.Population) *reactions {
 	r := &reactions{
 		p: p, pop: pop, messages: map[string][]int{}, offers: map[string][]int{}, events: map[string][]int{}, waits: map[string][]int{},
-		reviews: map[string][]int{}, fixed: make([][]byte, len(pop.Behaviour)),
+		fixed: make([][]byte, len(pop.Behaviour)),
 	}
 	for i := range pop.Behaviour {
 		b := &pop.Behaviour[i]
@@ -42,8 +41,6 @@ func newReactions(p *Plan, pop *definitions.Population) *reactions {
 			r.events[b.On.Name] = append(r.events[b.On.Name], i)
 		case definitions.OnWait:
 			r.waits[b.On.Name] = append(r.waits[b.On.Name], i)
-		case definitions.OnReview:
-			r.reviews[b.On.Name] = append(r.reviews[b.On.Name], i)
 		}
 		if b.Do == nil {
 			continue
@@ -75,6 +72,7 @@ type behaviour struct {
 	told   int     // events made
 	offers []campaign.OfferEffect
 	last   string // her last order
+	asked  int    // reviews that were opened about her
 }
 
 func (b *behaviour) arrived(l *life) {
@@ -117,13 +115,7 @@ func (b *behaviour) decided(l *life, w *walk, d *campaign.Decision) {
 			b.react(l, k, nil)
 		}
 	}
-	for i := range d.Reviews {
-		if v := &d.Reviews[i]; v.Kind == campaign.ReviewDecide && v.State == campaign.ReviewOpen {
-			for _, k := range b.r.reviews[v.Role] {
-				b.react(l, k, nil)
-			}
-		}
-	}
+	b.decide(l, w, d)
 	if len(b.r.waits) == 0 {
 		return
 	}
@@ -168,12 +160,8 @@ func (b *behaviour) react(l *life, i int, cause *campaign.Event) {
 	for range r.Times {
 		own.next()
 		hour := own.of(luckHour, 0)
-		happens = b.r.pop.Pick(happens.Add(r.After.From), r.After.To-r.After.From, b.r.p.loc, hour.below)
-		switch {
-		case r.Decide != "":
-			l.queue.push(future{at: happens, ready: b.decision(r, since)})
-			continue
-		case r.Do == nil:
+		happens = b.r.pop.Hours.Pick(happens.Add(r.After.From), r.After.To-r.After.From, b.r.p.loc, hour.below)
+		if r.Do == nil {
 			l.queue.push(future{at: happens, enter: r.Enter, ready: b.unless(r, since)})
 			continue
 		}
@@ -193,25 +181,6 @@ func (b *behaviour) unless(r *definitions.Reaction, since int) func(*life, *futu
 		return nil
 	}
 	return func(l *life, _ *future) bool { return !b.kept(l, r.Unless, since) }
-}
-
-// decision decides about the review of a role that is open at its moment; if there is
-// none any more, because somebody was faster or the time is over, nothing happens.
-func (b *behaviour) decision(r *definitions.Reaction, since int) func(*life, *future) bool {
-	return func(l *life, f *future) bool {
-		if r.Unless != nil && b.kept(l, r.Unless, since) {
-			return false
-		}
-		for _, w := range l.walks {
-			key, ok := w.state.OpenReview()
-			if !ok || w.done() || w.plan.asks(w.state.Step) != r.On.Name {
-				continue
-			}
-			f.event = decisionOf(key, r.Decide, l.now, b.r.pop.Name, "")
-			return true
-		}
-		return false
-	}
 }
 
 // kept reports whether an event has happened since she had so many.

@@ -17,18 +17,19 @@ import (
 // Chances of a population that nobody told of. They are round numbers on purpose: whoever
 // wants to rely on what comes of them writes a population of their own.
 const (
-	derivedAwait = 55 * definitions.Million / 100
-	derivedTakes = 30 * definitions.Million / 100
-	derivedGoal  = 20 * definitions.Million / 100
-	// The others are left to what holds when nobody decides.
-	derivedApproved = 80 * definitions.Million / 100
-	derivedRefund   = 2 * definitions.Million / 100
-	derivedLate     = 2 * definitions.Million / 100
+	derivedAwait  = 55 * definitions.Million / 100
+	derivedTakes  = 30 * definitions.Million / 100
+	derivedGoal   = 20 * definitions.Million / 100
+	derivedRefund = 2 * definitions.Million / 100
+	derivedLate   = 2 * definitions.Million / 100
+
+	derivedApprove = 60 * definitions.Million / 100
+	derivedReject  = 20 * definitions.Million / 100
 )
 
 // Derive makes up a population from a campaign: everybody does what starts its journeys,
-// over half do what its journeys wait for, three in ten take an offer, and most of what
-// people are asked they approve.
+// over half do what its journeys wait for, three in ten take an offer, and most reviews are
+// decided in time.
 func Derive(p *Plan, now time.Time) *definitions.Population {
 	d := &derivation{p: p, now: now, pop: &definitions.Population{
 		Name: p.def.Name + ", derived", Derived: true, Joined: definitions.Span{To: 400 * 24 * time.Hour},
@@ -169,9 +170,9 @@ func (d *derivation) waits() {
 				}
 			}
 			if s, ok := s.(*campaign.OpenReview); ok {
-				d.add(definitions.Reaction{
-					On: definitions.Trigger{Kind: definitions.OnReview, Name: s.By}, Decide: campaign.Approve,
-					Chance: derivedApproved, After: definitions.Span{From: s.For / 24, To: s.For}, Times: 1,
+				d.pop.Reviews = append(d.pop.Reviews, definitions.Decider{
+					Journey: j.Name, Step: s.ID, Approve: derivedApprove, Reject: derivedReject,
+					After: definitions.Span{From: max(time.Second, (s.For / 24).Truncate(time.Second)), To: s.For},
 				})
 			}
 			if s, ok := s.(*campaign.MakeOffer); ok {

@@ -55,6 +55,7 @@ const (
 	luckTags
 	luckLate
 	luckHour
+	luckReview
 )
 
 func (c *crowd) begin(i int, l *life) {
@@ -92,7 +93,7 @@ func (c *crowd) arrival(i int, own luck) time.Time {
 		width = min(width, c.pop.Over)
 	}
 	chance := own.of(luckArrival, 0)
-	return c.pop.Pick(c.from.Add(time.Duration(day)*24*time.Hour), width, c.p.loc, chance.below)
+	return c.pop.Hours.Pick(c.from.Add(time.Duration(day)*24*time.Hour), width, c.p.loc, chance.below)
 }
 
 func (c *crowd) made(id string, own luck, comes time.Time) campaign.Member {

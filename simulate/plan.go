@@ -134,16 +134,6 @@ func (j *journeyPlan) number(steps campaign.Steps) {
 	}
 }
 
-// asks is the role that a step asks for a decision; empty: it asks nobody.
-func (j *journeyPlan) asks(step string) string {
-	if i, ok := j.steps[step]; ok {
-		if s, ok := j.order[i].(*campaign.OpenReview); ok {
-			return s.By
-		}
-	}
-	return ""
-}
-
 // depth is how many blocks a step stands inside of.
 func depth(id string) int { return strings.Count(id, ".") / 2 }
 

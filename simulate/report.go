@@ -61,15 +61,16 @@ type JourneyReport struct {
 
 // StepReport is one step of a funnel.
 type StepReport struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Block    string `json:"block,omitempty"` // the branch that the step begins
-	Depth    int    `json:"depth"`
-	Reached  int64  `json:"reached"` // entries that came here
-	Visits   int64  `json:"visits"`
-	Waiting  int64  `json:"waiting"`   // stand here at the end
-	Happened int64  `json:"happened"`  // what an await waited for, a reply to a question, a decision of a review
-	TimedOut int64  `json:"timed_out"` // or not
+	ID       string            `json:"id"`
+	Kind     campaign.StepKind `json:"kind"`
+	Name     string            `json:"name"`
+	Block    string            `json:"block,omitempty"` // the branch that the step begins
+	Depth    int               `json:"depth"`
+	Reached  int64             `json:"reached"` // entries that came here
+	Visits   int64             `json:"visits"`
+	Waiting  int64             `json:"waiting"`   // stand here at the end
+	Happened int64             `json:"happened"`  // what an await waited for, the answer or the decision that was asked for
+	TimedOut int64             `json:"timed_out"` // or not in time
 }
 
 // SegmentReport is the conversion of those who were in a segment when they entered.
@@ -233,7 +234,7 @@ func journeyReport(p *Plan, j *campaign.Journey, t *journeyTally) JourneyReport 
 	for i, s := range p.journeys[j.Name].order {
 		id, st := s.Common().ID, &t.steps[i]
 		line := StepReport{
-			ID: id, Name: campaign.StepName(s), Depth: depth(id), Reached: st.reached, Visits: st.visits, Waiting: st.waiting,
+			ID: id, Kind: s.Kind(), Name: campaign.StepName(s), Depth: depth(id), Reached: st.reached, Visits: st.visits, Waiting: st.waiting,
 			Happened: st.happened, TimedOut: st.timedOut,
 		}
 		if rest, first := strings.CutSuffix(id, ".1"); first {

@@ -168,7 +168,7 @@ func (t *texter) journey(j *JourneyReport) {
 		s := &j.Steps[i]
 		var notes []string
 		if s.Happened+s.TimedOut > 0 {
-			notes = append(notes, fmt.Sprintf("%s %s, timed out %s", cameWord(s.Name), number(s.Happened), number(s.TimedOut)))
+			notes = append(notes, fmt.Sprintf("%s %s, timed out %s", cameOf(s.Kind), number(s.Happened), number(s.TimedOut)))
 		}
 		if s.Visits > s.Reached {
 			notes = append(notes, number(s.Visits)+" visits")
@@ -201,6 +201,18 @@ func (t *texter) journey(j *JourneyReport) {
 	}
 }
 
+// cameOf says what a step waits for, when it has come.
+func cameOf(kind campaign.StepKind) string {
+	switch kind {
+	case campaign.StepAsk:
+		return "answered"
+	case campaign.StepReview:
+		return "decided"
+	default:
+		return "came"
+	}
+}
+
 // list writes what stands behind a heading, in lines of readable length.
 func (t *texter) list(head string, items []string) {
 	line := head
@@ -217,17 +229,6 @@ func (t *texter) list(head string, items []string) {
 	if len(items) > 0 {
 		t.line("%s", line)
 	}
-}
-
-// cameWord says what came in time to a step that waits: an event, a reply, a decision.
-func cameWord(step string) string {
-	switch kind, _, _ := strings.Cut(step, " "); kind {
-	case string(campaign.StepAsk):
-		return "answered"
-	case string(campaign.StepReview):
-		return "decided"
-	}
-	return "came"
 }
 
 func stepText(s *StepReport) string {

@@ -207,19 +207,14 @@ func (v *verifier) decision(e *definitions.TestEvent) func(*life, *future) bool 
 	return func(l *life, f *future) bool {
 		for _, w := range l.walks {
 			if key, ok := w.state.OpenReview(); ok && !w.done() {
-				f.event = decisionOf(key, e.Decide, l.now, "test", "as the test says")
-				return true
+				properties, err := json.Marshal(campaign.Verdict{Review: key, Decision: e.Decide, By: "test", Reason: "as the test says"})
+				f.event = campaign.Event{ID: "@banyan/" + key, Type: campaign.EventReviewDecided, Time: l.now, Properties: properties}
+				return err == nil
 			}
 		}
 		v.fail(e.Mark, "decide when a journey waits for a decision", "nobody is asked for a decision at %s", v.when(l.now))
 		return false
 	}
-}
-
-// decisionOf is the event by which a journey learns of a decision, as the store writes it.
-func decisionOf(review string, decision campaign.ReviewDecision, at time.Time, by, reason string) campaign.Event {
-	properties, _ := json.Marshal(campaign.Verdict{Review: review, Decision: decision, By: by, Reason: reason}) // cannot fail
-	return campaign.Event{ID: "@banyan/" + review, Type: campaign.EventReviewDecided, Time: at, Properties: properties}
 }
 
 // toRest runs until nothing falls due any more.

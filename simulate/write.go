@@ -40,16 +40,7 @@ func YAML(p *definitions.Population) string {
 		line("tags: {%s}", strings.Join(list, ", "))
 	}
 	if p.Hours != definitions.Flat() {
-		var list []string
-		for h := 0; h < 24; {
-			to := h + 1
-			for to < 24 && p.Hours[to] == p.Hours[h] {
-				to++
-			}
-			list = append(list, fmt.Sprintf("%d-%d: %s", h, to, strconv.FormatFloat(float64(p.Hours[h])/1000, 'f', -1, 64)))
-			h = to
-		}
-		line("hours: {%s}", strings.Join(list, ", "))
+		line("hours: {%s}", hoursText(&p.Hours))
 	}
 	if p.Late.Share > 0 {
 		line("late: {share: %s, by: %s}", shareText(p.Late.Share), spanText(p.Late.By))
@@ -58,17 +49,51 @@ func YAML(p *definitions.Population) string {
 	for i := range p.Behaviour {
 		line("%s", reactionText(&p.Behaviour[i]))
 	}
+	if len(p.Reviews) > 0 {
+		line("reviews:")
+	}
+	for i := range p.Reviews {
+		line("%s", deciderText(&p.Reviews[i]))
+	}
 	return b.String()
+}
+
+func hoursText(hours *definitions.Hours) string {
+	var list []string
+	for h := 0; h < 24; {
+		to := h + 1
+		for to < 24 && hours[to] == hours[h] {
+			to++
+		}
+		list = append(list, fmt.Sprintf("%d-%d: %s", h, to, strconv.FormatFloat(float64(hours[h])/1000, 'f', -1, 64)))
+		h = to
+	}
+	return strings.Join(list, ", ")
+}
+
+func deciderText(d *definitions.Decider) string {
+	var list []string
+	if d.By != "" {
+		list = append(list, "by: "+d.By)
+	}
+	if d.Step != "" {
+		list = append(list, "step: "+d.Journey+"/"+d.Step)
+	}
+	list = append(list, "approve: "+shareText(d.Approve), "reject: "+shareText(d.Reject))
+	if d.After != (definitions.Span{}) {
+		list = append(list, "after: "+spanText(d.After))
+	}
+	if d.Hours != nil {
+		list = append(list, "hours: {"+hoursText(d.Hours)+"}")
+	}
+	return "  - {" + strings.Join(list, ", ") + "}"
 }
 
 func reactionText(r *definitions.Reaction) string {
 	out := "  - on: " + triggerText(&r.On)
-	switch {
-	case r.Decide != "":
-		out += "\n    decide: " + string(r.Decide)
-	case r.Do == nil:
+	if r.Do == nil {
 		out += "\n    enter: " + r.Enter
-	default:
+	} else {
 		out += "\n    do: " + r.Do.Name
 	}
 	if len(r.With) > 0 {

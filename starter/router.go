@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -65,9 +66,6 @@ const (
 	// routerPoll is how often a router looks without having been woken. Notifications
 	// may be lost, and a postponed intent falls due without one.
 	routerPoll = time.Second
-	// routeRetry is how long an event waits that could not be decided. That is a fault
-	// of ours, so it waits for a mended program and not for luck.
-	routeRetry = time.Minute
 	// tendEvery is how often campaigns are looked after: their workflows started, drained
 	// ones ended.
 	tendEvery = 2 * time.Second
@@ -143,7 +141,9 @@ func (r *Router) loop(ctx context.Context, name string, every time.Duration, wok
 }
 
 // route decides for one batch of events and changed members. Should one of them be
-// impossible to decide, the others are taken one by one and only that one is put off.
+// impossible to read or to decide, the others are taken one by one and only that one is put
+// aside. That is a fault of ours or of the database, so it waits for something to be mended,
+// and not for luck.
 func (r *Router) route(ctx context.Context) (int, error) {
 	n, err := r.routeSome(ctx, routeBatch)
 	if err != nil && campaign.CodeOf(err) != campaign.CodeUnavailable && ctx.Err() == nil {
@@ -159,19 +159,19 @@ func (r *Router) route(ctx context.Context) (int, error) {
 
 func (r *Router) oneByOne(ctx context.Context) (done int, err error) {
 	for range routeBatch {
-		var at store.Intent
-		n, err := r.routeSome(ctx, 1, &at)
+		n, err := r.routeSome(ctx, 1)
+		var at *store.IntentError
 		switch {
 		case err == nil && n == 0:
 			return done, nil
 		case err == nil:
 			done++
-		case campaign.CodeOf(err) == campaign.CodeUnavailable || at.ID == 0 || ctx.Err() != nil:
+		case campaign.CodeOf(err) == campaign.CodeUnavailable || !errors.As(err, &at) || ctx.Err() != nil:
 			return done, err
 		default:
-			r.Log.ErrorContext(ctx, "an event could not be routed; it is kept and tried again", "intent", at.ID, "kind", at.Kind, "error", err)
+			r.Log.ErrorContext(ctx, "an event could not be routed; it is put aside and tried again", "intent", at.First.ID, "kind", at.First.Kind, "error", err)
 			r.watch().Routed(1, false)
-			if err := r.Store.Postpone(ctx, at.ID, routeRetry); err != nil {
+			if err := r.Store.PutAside(ctx, at.First.ID, err.Error()); err != nil {
 				return done, err
 			}
 		}
@@ -179,11 +179,8 @@ func (r *Router) oneByOne(ctx context.Context) (done int, err error) {
 	return done, nil
 }
 
-func (r *Router) routeSome(ctx context.Context, most int, last ...*store.Intent) (int, error) {
+func (r *Router) routeSome(ctx context.Context, most int) (int, error) {
 	return r.Store.Route(ctx, most, func(tx *store.RouteTx) error {
-		for _, at := range last {
-			*at = tx.Intents[len(tx.Intents)-1]
-		}
 		return r.Taker.Route(ctx, tx, func(broken *turn.BrokenError) {
 			r.Log.ErrorContext(ctx, "a campaign cannot be loaded by this build; its events are kept", "campaign", broken.Campaign, "error", broken)
 			r.watch().HeldUp(broken.Campaign)

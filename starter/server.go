@@ -86,6 +86,8 @@ type Server struct {
 	handler  http.Handler
 
 	vocabularies vocabularies
+	counting     chan struct{} // holds one while members are counted
+	countWithin  time.Duration
 }
 
 // routes is a ServeMux that remembers what was registered.
@@ -119,6 +121,7 @@ func NewServer(cfg Config) (*Server, error) {
 		cfg: cfg, store: cfg.Store, log: cfg.Log, mux: new(routes),
 		buckets:  newBuckets(rate.Limit(cfg.Rate), int(2*cfg.Rate)),
 		pressure: newPressure(cfg.Store, cfg.MaxIntents, cfg.Log),
+		counting: make(chan struct{}, 1), countWithin: countWithin,
 	}
 	var err error
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
@@ -127,7 +130,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
-		s.registerHealth, s.registerCampaigns, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
+		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
 		s.registerEvents, s.registerEntries, s.registerOffers, s.registerReviews, s.registerKeys, s.registerDocs,
 	} {
 		register()

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -98,4 +99,17 @@ func (s *Store) audience(ctx context.Context, sql string, args []any, do func(*c
 		return do(&m)
 	})
 	return translate(err, "read an audience")
+}
+
+// PastOf answers questions about the past of members as of now, in their order.
+func (s *Store) PastOf(ctx context.Context, members []campaign.Member, now time.Time, about []campaign.Behaviour) ([]map[campaign.Behaviour]campaign.BehaviourValue, error) {
+	list := make([]past, len(members))
+	out := make([]map[campaign.Behaviour]campaign.BehaviourValue, len(members))
+	for i := range members {
+		out[i] = make(map[campaign.Behaviour]campaign.BehaviourValue, len(about))
+		list[i] = past{members[i].ID, now, about, out[i]}
+	}
+	var q questions
+	askBehaviour(list, q.ask)
+	return out, translate(q.send(ctx, s.pool), "look up what members did")
 }

@@ -229,6 +229,34 @@ func (s *Store) CampaignVersion(ctx context.Context, name string, version int) (
 	return Version{row.Campaign, int(row.Version), row.Digest, row.Source, def, row.CreatedAt}, err
 }
 
+// Current is the version of a campaign that new entrants take, and what its clock shows.
+type Current struct {
+	Version    int
+	Definition *campaign.Definition
+	Now        time.Time
+}
+
+// CurrentVersion reads the version that new entrants take.
+func (s *Store) CurrentVersion(ctx context.Context, name string) (out Current, err error) {
+	err = s.inSnapshot(ctx, func(tx pgx.Tx, q *db.Queries) error {
+		c, err := q.GetCampaign(ctx, name)
+		if err != nil {
+			return found(err, "campaign", name)
+		}
+		row, err := q.GetVersion(ctx, name, c.Version)
+		if err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, "select clock_timestamp()").Scan(&out.Now); err != nil {
+			return err
+		}
+		out.Version, out.Now = int(c.Version), clockOf(c).At(out.Now)
+		out.Definition, err = decodeDefinition(row.Definition)
+		return err
+	})
+	return out, translate(err, "read the campaign")
+}
+
 // CampaignState reads a campaign's state.
 func (s *Store) CampaignState(ctx context.Context, name string) (State, error) {
 	c, err := s.queries.GetCampaign(ctx, name)

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -182,9 +184,16 @@ type one struct {
 	kind IntentKind
 }
 
-// Postpone puts an intent off.
-func (s *Store) Postpone(ctx context.Context, intent int64, wait time.Duration) error {
-	return translate(s.queries.PostponeIntents(ctx, wait.Seconds(), []int64{intent}), "put off an intent")
+// maxReason is how much is kept of why an intent is put aside, in bytes.
+const maxReason = 500
+
+// PutAside keeps an intent that cannot be decided, with the reason, and lets it be tried
+// again after a minute, and after longer from try to try.
+func (s *Store) PutAside(ctx context.Context, intent int64, reason string) error {
+	if reason = strings.ToValidUTF8(strings.ReplaceAll(reason, "\x00", ""), ""); len(reason) > maxReason {
+		reason = strings.ToValidUTF8(reason[:maxReason], "")
+	}
+	return translate(s.queries.PutAside(ctx, cmp.Or(reason, "unknown"), intent), "put an intent aside")
 }
 
 func minus(all, some []int64) []int64 {

@@ -184,6 +184,7 @@ func TestWhatIsNotDeliveredStays(t *testing.T) {
 	if n, err := p.Deliver(dying, 100, func([]store.Delivery) []store.Undelivered { cancel(); return nil }); n != 0 || !errors.Is(err, context.Canceled) {
 		t.Errorf("%d done by a router that died: %v", n, err)
 	}
+	// PostgreSQL gives the rows back when it has seen that the connection is gone.
 	var again []store.Delivery
 	n = 0
 	until(t, "PostgreSQL has noticed the death", func() bool { n += p.deliver(100, every(&again)); return n > 0 })

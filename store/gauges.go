@@ -22,8 +22,9 @@ type Sample struct {
 // IntentGauge is what waits for the router of one kind.
 type IntentGauge struct {
 	Kind    IntentKind
-	Waiting int64
-	Oldest  time.Duration // how long the oldest has waited
+	Waiting int64         // but for those put aside
+	Aside   int64         // could not be decided
+	Oldest  time.Duration // how long the oldest that waits has waited
 }
 
 // OfferGauge is how many of an offer are open.
@@ -85,7 +86,7 @@ func (out *Sample) read(ctx context.Context, q *db.Queries) error {
 		return err
 	}
 	for _, r := range intents {
-		out.Intents = append(out.Intents, IntentGauge{IntentKind(r.Kind), r.Waiting, seconds(r.OldestSeconds)})
+		out.Intents = append(out.Intents, IntentGauge{IntentKind(r.Kind), r.Waiting, r.Aside, seconds(r.OldestSeconds)})
 	}
 	offers, err := q.GaugeOffers(ctx, maxGauges)
 	if err != nil {

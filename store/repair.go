@@ -212,6 +212,35 @@ func (s *Store) Postponed(ctx context.Context) ([]PostponedIntent, error) {
 	return out, translate(err, "list postponed intents")
 }
 
+// AsideIntent is an intent that the router could not decide and keeps for later.
+type AsideIntent struct {
+	ID            int64
+	Kind          IntentKind
+	Member, Event string
+	Tries         int
+	Reason        string
+	Due           time.Time // when it is tried again
+}
+
+// Aside lists the intents that are put aside.
+func (s *Store) Aside(ctx context.Context) ([]AsideIntent, error) {
+	rows, err := s.queries.DoctorAside(ctx)
+	out := make([]AsideIntent, len(rows))
+	for i, r := range rows {
+		out[i] = AsideIntent{r.ID, IntentKind(r.Kind), r.Member, r.Event, int(r.Tries), r.Reason, r.DueAt}
+	}
+	return out, translate(err, "list the intents that are put aside")
+}
+
+// Retry lets intents that were put aside be tried at once, as if for the first time.
+func (s *Store) Retry(ctx context.Context, ids []int64) error {
+	if err := s.queries.RetryIntents(ctx, ids); err != nil {
+		return translate(err, "try intents again")
+	}
+	s.Notify()
+	return nil
+}
+
 // Hasten makes intents due now.
 func (s *Store) Hasten(ctx context.Context, intents []int64) error {
 	if err := s.queries.HastenIntents(ctx, intents); err != nil {

@@ -44,6 +44,19 @@ type RouteTx struct {
 	later   []int64
 }
 
+// IntentError is a batch of intents that could not be routed. Of a batch of one it names
+// the intent.
+type IntentError struct {
+	First Intent
+	err   error
+}
+
+// Error says why.
+func (e *IntentError) Error() string { return e.err.Error() }
+
+// Unwrap gives the reason.
+func (e *IntentError) Unwrap() error { return e.err }
+
 // Route takes up to most intents of kind event and member and hands them to do. They
 // are done when do succeeds, and stay for the next try when it does not. It answers
 // how many there were.
@@ -55,10 +68,10 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 		}
 		t := &RouteTx{EntryTx: EntryTx{tx: tx, q: q}}
 		if err := t.load(ctx, rows); err != nil {
-			return err
+			return &IntentError{t.Intents[0], err}
 		}
 		if err := do(t); err != nil {
-			return err
+			return &IntentError{t.Intents[0], err}
 		}
 		ids := make([]int64, len(rows))
 		for i := range rows {
@@ -81,6 +94,7 @@ const routeLater = time.Minute
 // again changes nothing: a journey is started once by an event, and a poke carries nothing.
 func (t *RouteTx) Later(in *Intent) { t.later = append(t.later, in.ID) }
 
+// load reads what the intents are about. They are known themselves even if that fails.
 func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	var members, events []string
 	for _, r := range rows {

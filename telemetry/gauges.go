@@ -118,6 +118,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	intentsWaiting  = describe("banyan_intents_waiting", "Intents that wait for the router.", "kind")
 	intentsOldest   = describe("banyan_intents_oldest_seconds", "How long the oldest of them has waited.", "kind")
+	intentsAside    = describe("banyan_intents_aside", "Intents that the router could not decide and keeps, with the reason, to try again.", "kind")
 	offersOpen      = describe("banyan_offers_open", "Offers that are open.", "campaign", "offer")
 	budgetLeft      = describe("banyan_budget_points_left", "Points of a budget that are left.", "campaign", "reward")
 	budgetCap       = describe("banyan_budget_points_cap", "Points of a budget in all.", "campaign", "reward")
@@ -136,7 +137,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		intentsWaiting, intentsOldest, offersOpen, budgetLeft, budgetCap, stockLeft, stockAll, journeysActive, journeysOverdue,
+		intentsWaiting, intentsOldest, intentsAside, offersOpen, budgetLeft, budgetCap, stockLeft, stockAll, journeysActive, journeysOverdue,
 		messagesClaimed, messagesOldest, messagesUnknown, temporalUp, workersSeen, sampleAge,
 	} {
 		out <- d
@@ -168,6 +169,7 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 	for _, kind := range []store.IntentKind{store.IntentEvent, store.IntentMember, store.IntentStart, store.IntentPoke, store.IntentRecheck, store.IntentSlice} {
 		put(intentsWaiting, float64(byKind[kind].Waiting), string(kind))
 		put(intentsOldest, byKind[kind].Oldest.Seconds(), string(kind))
+		put(intentsAside, float64(byKind[kind].Aside), string(kind))
 	}
 	for _, o := range s.Offers {
 		put(offersOpen, float64(o.Open), o.Campaign, o.Offer)

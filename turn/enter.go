@@ -216,6 +216,25 @@ const (
 	sweepSpan = 5 * time.Second
 )
 
+const (
+	// How long a sweep waits that finds another worker at its schedule, longer from time to
+	// time: about as long as a page takes.
+	firstBusyWait   = 50 * time.Millisecond
+	longestBusyWait = time.Second
+)
+
+// pause waits for a span, or until ctx is done.
+func pause(ctx context.Context, span time.Duration) error {
+	timer := time.NewTimer(span)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
 // sweepEvery is the campaign time between two sweeps. Changes of members and their
 // events are acted on at once by the router; the sweep is for segments that change
 // because time goes by, which marketers write in days.
@@ -234,7 +253,7 @@ func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, goOn func()
 		seen string    // the version whose schedules were looked at,
 		next time.Time // and the next of their moments
 	)
-	began := time.Now()
+	began, busy := time.Now(), firstBusyWait
 	enough := func() bool { return !goOn() || time.Since(began) > sweepSpan }
 	for {
 		running, err := s.Store.RunningCampaigns(ctx)
@@ -259,8 +278,12 @@ func (s *Sweeper) Sweep(ctx context.Context, in campaign.SweepInput, goOn func()
 				seen = c.Digest
 			case enough():
 				return campaign.SweepResult{Start: in.Start, After: in.After}, nil
-			default:
-				continue // somebody else was at it
+			default: // somebody else is at it, and a page takes her a while
+				if err := pause(ctx, busy); err != nil {
+					return campaign.SweepResult{}, err
+				}
+				busy = min(2*busy, longestBusyWait)
+				continue
 			}
 		}
 		starts := program.StartsBySegment()

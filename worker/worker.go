@@ -26,6 +26,9 @@ type Config struct {
 	Client   client.Client
 	Channels channels.Set
 	Default  string // the default channel
+	// Programs keeps the compiled campaigns, which a router in the same process may share;
+	// nil: the worker has a cache of its own.
+	Programs *turn.Cache
 	Log      *slog.Logger
 	// Measure may wrap what the activities stand on, for instance to count it, or change
 	// how they work.
@@ -44,8 +47,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.GiveUp == 0 {
 		cfg.GiveUp = activities.DefaultGiveUp
 	}
-	cache := turn.NewCache()
-	taker := &turn.Taker{Store: cfg.Store, Programs: cache, Via: []string{cfg.Default}, Log: cfg.Log}
+	if cfg.Programs == nil {
+		cfg.Programs = turn.NewCache()
+	}
+	taker := &turn.Taker{Store: cfg.Store, Programs: cfg.Programs, Via: []string{cfg.Default}, Log: cfg.Log}
 	acts := &activities.Activities{
 		Turns: taker, Sweeps: &turn.Sweeper{Taker: taker, Store: cfg.Store}, Messages: cfg.Store,
 		Channels: cfg.Channels, Log: cfg.Log, GiveUp: cfg.GiveUp,

@@ -92,6 +92,21 @@ func TestTheWholeCommandLine(t *testing.T) {
 	refused("line 3, attributes.visits", "members", "import", file("members.csv", "id,visits\na,1\nb,many\n"))
 	refused("no column id", "members", "import", file("members.csv", "name\nx\n"))
 
+	// How many will it reach? Of a file before it is submitted, and of what is stored.
+	reach := file("reach.yaml", strings.Replace(small, "journeys:\n", "segments:\n  keen: member.visits >= 2000\n  new: '\"new\" in member.tags'\njourneys:\n"+
+		"  keen-ones:\n    start: {segment: keen}\n    goal: {on: order.paid}\n    steps: [{end: done}]\n", 1))
+	says("2500 members\nkeen  500 members, who enter keen-ones\nnew   2500 members\n", "segments", reach)
+	says("small has no segments", "segments", "small")
+	says("in the segments by which members enter, now\nkeen  500 members, who enter keen-ones\n", "submit", "--plan", reach)
+	says(`"segment": "keen"`, "submit", "--plan", "--json", reach)
+	says("small: version 2 stored", "submit", reach)
+	says("keen  500 members, who enter keen-ones\nnew   2500 members\n", "segments", "small")
+	says("new  2500 members\n", "segments", "small", "new")
+	says("keen  500 members", "segments", reach, "keen")
+	refused(`no segment "ken"`, "segments", reach, "ken")
+	refused(`no segment "ken"`, "segments", "small", "ken")
+	refused("order.payd", "segments", file("bad.yaml", strings.Replace(small, "{on: order.paid}", "{on: order.payd}", 1)))
+
 	event := `{"id":"e-1","type":"order.paid","member":"m-1","time":"2026-01-02T00:00:00+08:00","properties":{"order":"o-1"}}`
 	says("1 events accepted, 1 known already", "events", "send", file("events.ndjson", event+"\n\n"+event+"\n"))
 	refused("line 1, type", "events", "send", file("events.ndjson", strings.Replace(event, "order.paid", "order.payd", 1)))

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/banyanhq/banyan/definitions"
@@ -27,7 +28,7 @@ func readFile(e *env, name string) ([]byte, error) {
 type submitCommand struct {
 	File    string   `arg:"" help:"The campaign file; - is the standard input."`
 	Check   bool     `help:"Let the server check it, and store nothing." xor:"store"`
-	Plan    bool     `help:"Say what it would mean for the members in flight on other versions, and store nothing." xor:"store"`
+	Plan    bool     `help:"Say what it would mean for the members in flight on other versions and how many would enter by segment, and store nothing." xor:"store"`
 	Migrate []string `help:"What is done with the members in flight at a step: keep, move, move:STEP or end:OUTCOME; * is every step. May be given several times; whoever is not named finishes on her version." placeholder:"JOURNEY/STEP=WHAT" sep:"none"`
 }
 
@@ -56,11 +57,7 @@ func (c *submitCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	}
 	submit := func(path string) (answer starter.SubmitAnswer, err error) {
 		err = api.call(ctx, http.MethodPost, path, "application/yaml", source, &answer)
-		var refusal *problemError
-		if errors.As(err, &refusal) && len(refusal.Errors) > 0 {
-			err = showRefusal(e, g, c.File, source, refusal)
-		}
-		return answer, err
+		return answer, refused(e, g, c.File, source, err)
 	}
 	// Whether the choices can be followed is known before anything is stored.
 	if c.Plan || len(rules) > 0 {
@@ -72,10 +69,8 @@ func (c *submitCommand) Run(ctx context.Context, e *env, g *Globals) error {
 		switch {
 		case err != nil:
 			return err
-		case c.Plan && g.JSON:
-			return writeJSON(e.Stdout, plan)
 		case c.Plan:
-			return starter.WriteMigrationPlan(e.Stdout, plan)
+			return c.showPlan(ctx, e, g, api, source, plan)
 		}
 	}
 	path := "/v1/campaigns"
@@ -108,6 +103,43 @@ func (c *submitCommand) Run(ctx context.Context, e *env, g *Globals) error {
 				m.Campaign, m.ID, m.Version, m.Found, m.Campaign, m.ID)
 		}
 	})
+}
+
+// planned is what a text would mean: for who is in flight, and for who would enter.
+type planned struct {
+	*starter.MigrationPlan
+	Segments []starter.SegmentCount `json:"segments,omitempty"`
+}
+
+// showPlan shows what the text means for who is in flight, and how many are in the segments
+// by which members enter.
+func (c *submitCommand) showPlan(ctx context.Context, e *env, g *Globals, api *client, source []byte, plan *starter.MigrationPlan) error {
+	counted, err := countSegments(ctx, e, g, api, c.File, source)
+	if err != nil {
+		return err
+	}
+	out := planned{plan, slices.DeleteFunc(counted.Segments, func(s starter.SegmentCount) bool { return len(s.Starts) == 0 })}
+	if g.JSON {
+		return writeJSON(e.Stdout, out)
+	}
+	if err := starter.WriteMigrationPlan(e.Stdout, plan); err != nil {
+		return err
+	}
+	p := &printer{w: e.Stdout}
+	if len(out.Segments) > 0 {
+		p.line("\nin the segments by which members enter, now")
+		writeSegments(p, out.Segments)
+	}
+	return p.err
+}
+
+// refused shows what refuses a file, and gives any other error as it is.
+func refused(e *env, g *Globals, file string, source []byte, err error) error {
+	var refusal *problemError
+	if errors.As(err, &refusal) && len(refusal.Errors) > 0 {
+		return showRefusal(e, g, file, source, refusal)
+	}
+	return err
 }
 
 // showRefusal shows the lines of the file where this build finds the same problems as

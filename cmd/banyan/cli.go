@@ -15,6 +15,7 @@ type CLI struct {
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of campaign files, for editors."`
 	Submit     submitCommand     `cmd:"" help:"Check a campaign file and store it as a new version."`
 	Campaigns  campaignsCommand  `cmd:"" help:"List campaigns."`
+	Segments   segmentsCommand   `cmd:"" help:"Say how many members the segments of a campaign hold, of a file too."`
 	Migrations migrationsCommand `cmd:"" help:"Show how far members were brought to another version."`
 	Start      startCommand      `cmd:"" help:"Let members into a campaign."`
 	Pause      pauseCommand      `cmd:"" help:"Send and grant nothing for now; waits and price locks go on counting."`

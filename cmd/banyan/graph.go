@@ -16,7 +16,7 @@ type graphCommand struct {
 
 // Run draws the journeys of a campaign.
 func (c *graphCommand) Run(e *env) error {
-	def, _, err := checkedFile(e, c.File)
+	def, err := checkedFile(e, c.File)
 	if err != nil {
 		return err
 	}
@@ -28,17 +28,16 @@ func (c *graphCommand) Run(e *env) error {
 	return err
 }
 
-// checkedFile reads a campaign that has to be accepted, with the tests in it. What refuses
-// it is told.
-func checkedFile(e *env, file string) (*campaign.Definition, []definitions.Test, error) {
+// checkedFile reads a campaign that has to be accepted. What refuses it is told.
+func checkedFile(e *env, file string) (*campaign.Definition, error) {
 	source, err := readFile(e, file)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	def, tests, problems := definitions.Tests(file, source)
+	def, problems := definitions.Check(file, source)
 	if problems.Refused() {
 		_, _ = io.WriteString(e.Stderr, problems.Text(e.Color))
-		return nil, nil, errSaid
+		return nil, errSaid
 	}
-	return def, tests, nil
+	return def, nil
 }

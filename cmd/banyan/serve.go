@@ -111,7 +111,7 @@ func serveOn(ctx context.Context, s *settings, listener net.Listener) error {
 func (s *settings) router(p *parts) *starter.Router {
 	return &starter.Router{
 		Store: p.store, Client: p.temporal, Log: s.Log,
-		Taker: &turn.Taker{Store: p.store, Programs: turn.NewCache(), Via: []string{p.channel}},
+		Taker: &turn.Taker{Store: p.store, Programs: p.programs, Via: []string{p.channel}},
 		Watch: s.Metrics, Follow: p.traces.Following,
 	}
 }
@@ -206,7 +206,7 @@ func work(ctx context.Context, s *settings) error {
 	}
 	group.Go(func() error {
 		return worker.Run(ctx, worker.Config{
-			Store: parts.store, Client: parts.temporal, Channels: parts.channels, Default: parts.channel, Log: s.Log,
+			Store: parts.store, Client: parts.temporal, Channels: parts.channels, Default: parts.channel, Programs: parts.programs, Log: s.Log,
 			Measure: func(a *activities.Activities) {
 				s.Metrics.Activities(a)
 				parts.traces.Activities(a)
@@ -229,11 +229,12 @@ type parts struct {
 	temporal temporal.Client
 	channels channels.Set
 	channel  string // the default one
+	programs *turn.Cache
 	traces   *telemetry.Traces
 }
 
 func connect(ctx context.Context, s *settings, name string) (*parts, error) {
-	var p parts
+	p := parts{programs: turn.NewCache()}
 	var err error
 	if p.channels, p.channel, err = all.Build(s.Channels); err != nil {
 		return nil, err

@@ -96,16 +96,9 @@ func testFile(e *env, file string, only *regexp.Regexp) (tested, error) {
 		r.OK = true // it stands beside a campaign, and holds no tests
 		return r, nil
 	}
-	main, beside := file, strings.TrimSuffix(file, definitions.CampaignSuffix)+definitions.TestsSuffix
-	alone := strings.HasSuffix(file, definitions.TestsSuffix)
-	if alone {
-		main, beside = strings.TrimSuffix(file, definitions.TestsSuffix)+definitions.CampaignSuffix, file
-	}
-	source, err := readFile(e, main)
+	main, beside, alone := testedBy(file)
+	source, err := readTested(e, file, main)
 	if err != nil {
-		if alone && errors.Is(err, fs.ErrNotExist) {
-			return r, campaign.Errorf(campaign.CodeNotFound, "%s holds tests of %s, which is not there", file, main)
-		}
 		return r, err
 	}
 	def, tests, problems := definitions.Tests(main, source)
@@ -117,15 +110,11 @@ func testFile(e *env, file string, only *regexp.Regexp) (tested, error) {
 		return r, nil
 	}
 	if file != "-" {
-		more, err := os.ReadFile(beside)
-		if err != nil && (alone || !errors.Is(err, fs.ErrNotExist)) {
+		list, problems, err := testsBeside(beside, def, alone)
+		if err != nil {
 			return r, err
 		}
-		if err == nil {
-			list, problems := definitions.TestsBeside(beside, more, def)
-			r.Problems = append(r.Problems, problems...)
-			tests = append(tests, list...)
-		}
+		r.Problems, tests = append(r.Problems, problems...), append(tests, list...)
 	}
 	if r.Problems.Refused() {
 		return r, nil
@@ -147,6 +136,37 @@ func testFile(e *env, file string, only *regexp.Regexp) (tested, error) {
 		r.stories = append(r.stories, story(plan, v, language("", e.Getenv)))
 	}
 	return r, nil
+}
+
+// testedBy gives the campaign and the file of tests beside it; alone is set where the file is
+// that one.
+func testedBy(file string) (main, beside string, alone bool) {
+	if name, ok := strings.CutSuffix(file, definitions.TestsSuffix); ok {
+		return name + definitions.CampaignSuffix, file, true
+	}
+	return file, strings.TrimSuffix(file, definitions.CampaignSuffix) + definitions.TestsSuffix, false
+}
+
+// readTested reads the campaign that a file is, or of which it holds tests.
+func readTested(e *env, file, main string) ([]byte, error) {
+	source, err := readFile(e, main)
+	if file != main && errors.Is(err, fs.ErrNotExist) {
+		return nil, campaign.Errorf(campaign.CodeNotFound, "%s holds tests of %s, which is not there", file, main)
+	}
+	return source, err
+}
+
+// testsBeside reads a file of tests of a campaign, which may be missing unless it must be there.
+func testsBeside(file string, def *campaign.Definition, must bool) ([]definitions.Test, definitions.Problems, error) {
+	source, err := os.ReadFile(file)
+	if err != nil {
+		if !must && errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, nil
+		}
+		return nil, nil, err
+	}
+	tests, problems := definitions.TestsBeside(file, source, def)
+	return tests, problems, nil
 }
 
 func story(p *simulate.Plan, v *simulate.Verdict, lang campaign.Lang) string {

@@ -10,6 +10,49 @@ import (
 	"time"
 )
 
+const doctorAside = `-- name: DoctorAside :many
+select id, kind, coalesce(member, '')::text as member, coalesce(event, '')::text as event, tries, reason, due_at
+  from intents where reason <> '' order by id
+`
+
+type DoctorAsideRow struct {
+	ID     int64
+	Kind   string
+	Member string
+	Event  string
+	Tries  int32
+	Reason string
+	DueAt  time.Time
+}
+
+func (q *Queries) DoctorAside(ctx context.Context) ([]DoctorAsideRow, error) {
+	rows, err := q.db.Query(ctx, doctorAside)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DoctorAsideRow{}
+	for rows.Next() {
+		var i DoctorAsideRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Kind,
+			&i.Member,
+			&i.Event,
+			&i.Tries,
+			&i.Reason,
+			&i.DueAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const doctorBudgets = `-- name: DoctorBudgets :many
 select b.campaign, b.reward, b.used, coalesce(g.points, 0)::bigint as granted
   from budgets b
@@ -126,8 +169,8 @@ func (q *Queries) DoctorGrants(ctx context.Context) (int64, error) {
 
 const doctorIntents = `-- name: DoctorIntents :one
 select count(*)::bigint as waiting,
-       (count(*) filter (where created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as oldest_seconds
+       (count(*) filter (where reason = '' and created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
+       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '')), 0)::float8 as oldest_seconds
   from intents
 `
 
@@ -137,7 +180,8 @@ type DoctorIntentsRow struct {
 	OldestSeconds float64
 }
 
-// That a whole campaign looks again may take its time, and lets everything else go first.
+// That a whole campaign looks again may take its time, and lets everything else go first. What
+// is put aside is told by itself.
 func (q *Queries) DoctorIntents(ctx context.Context) (DoctorIntentsRow, error) {
 	row := q.db.QueryRow(ctx, doctorIntents)
 	var i DoctorIntentsRow
@@ -251,7 +295,7 @@ type DoctorPostponedRow struct {
 	Kind string
 }
 
-// The router puts nothing off for longer than a minute.
+// The router puts nothing off for longer than eight minutes.
 func (q *Queries) DoctorPostponed(ctx context.Context) ([]DoctorPostponedRow, error) {
 	rows, err := q.db.Query(ctx, doctorPostponed)
 	if err != nil {
@@ -673,6 +717,15 @@ func (q *Queries) RestartMessages(ctx context.Context, journey int64) ([]Restart
 		return nil, err
 	}
 	return items, nil
+}
+
+const retryIntents = `-- name: RetryIntents :exec
+update intents set due_at = clock_timestamp(), tries = 0, reason = '' where id = any($1::bigint[])
+`
+
+func (q *Queries) RetryIntents(ctx context.Context, ids []int64) error {
+	_, err := q.db.Exec(ctx, retryIntents, ids)
+	return err
 }
 
 const sendSliceNow = `-- name: SendSliceNow :exec

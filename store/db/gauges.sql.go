@@ -52,13 +52,15 @@ func (q *Queries) GaugeBudgets(ctx context.Context, most int32) ([]Budget, error
 }
 
 const gaugeIntents = `-- name: GaugeIntents :many
-select kind, count(*)::bigint as waiting, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as oldest_seconds
+select kind, (count(*) filter (where reason = ''))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
+       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '')), 0)::float8 as oldest_seconds
   from intents group by kind
 `
 
 type GaugeIntentsRow struct {
 	Kind          string
 	Waiting       int64
+	Aside         int64
 	OldestSeconds float64
 }
 
@@ -71,7 +73,12 @@ func (q *Queries) GaugeIntents(ctx context.Context) ([]GaugeIntentsRow, error) {
 	items := []GaugeIntentsRow{}
 	for rows.Next() {
 		var i GaugeIntentsRow
-		if err := rows.Scan(&i.Kind, &i.Waiting, &i.OldestSeconds); err != nil {
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Waiting,
+			&i.Aside,
+			&i.OldestSeconds,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -115,6 +115,8 @@ type Intent struct {
 	Slice     *int32
 	CreatedAt time.Time
 	DueAt     time.Time
+	Tries     int32
+	Reason    string
 }
 
 type Journey struct {

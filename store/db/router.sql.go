@@ -250,7 +250,7 @@ func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]IntentsTo
 }
 
 const intentsToRoute = `-- name: IntentsToRoute :many
-select id, kind, campaign, member, event, journey, slice, created_at, due_at from intents where kind in ('event', 'member') and due_at <= statement_timestamp()
+select id, kind, campaign, member, event, journey, slice, created_at, due_at, tries, reason from intents where kind in ('event', 'member') and due_at <= statement_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 
@@ -275,6 +275,8 @@ func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, err
 			&i.Slice,
 			&i.CreatedAt,
 			&i.DueAt,
+			&i.Tries,
+			&i.Reason,
 		); err != nil {
 			return nil, err
 		}
@@ -361,6 +363,18 @@ update intents set due_at = clock_timestamp() + $1::double precision * interval 
 
 func (q *Queries) PostponeIntents(ctx context.Context, seconds float64, ids []int64) error {
 	_, err := q.db.Exec(ctx, postponeIntents, seconds, ids)
+	return err
+}
+
+const putAside = `-- name: PutAside :exec
+update intents set tries = tries + 1, reason = $1::text, due_at = clock_timestamp() + interval '1 minute' * power(2, least(tries, 3))
+ where id = $2
+`
+
+// A minute, then twice as long from try to try, up to eight: what cannot be decided waits for
+// somebody to mend it.
+func (q *Queries) PutAside(ctx context.Context, reason string, iD int64) error {
+	_, err := q.db.Exec(ctx, putAside, reason, iD)
 	return err
 }
 

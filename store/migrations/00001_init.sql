@@ -97,7 +97,9 @@ create table intents (
     journey     bigint,                            -- kind start, poke, recheck
     slice       int,                               -- kind slice: somebody of it is due
     created_at  timestamptz not null default now(),
-    due_at      timestamptz not null default now() -- not before; moved on by failures
+    due_at      timestamptz not null default now(), -- not before; moved on by failures
+    tries       int not null default 0,            -- how often it could not be decided
+    reason      text not null default ''           -- why it is put aside; empty: it is not
 );
 -- One for each half of the router: a million starts that wait for Temporal must not
 -- stand in the way of events.

@@ -47,10 +47,11 @@ select (count(*) filter (where r.state = 'open' and (j.status = 'done' or j.step
  where r.kind = 'decision' and (r.state = 'open' or r.decided_by <> '');
 
 -- name: DoctorIntents :one
--- That a whole campaign looks again may take its time, and lets everything else go first.
+-- That a whole campaign looks again may take its time, and lets everything else go first. What
+-- is put aside is told by itself.
 select count(*)::bigint as waiting,
-       (count(*) filter (where created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as oldest_seconds
+       (count(*) filter (where reason = '' and created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
+       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '')), 0)::float8 as oldest_seconds
   from intents;
 
 -- name: DoctorEffects :one
@@ -157,8 +158,15 @@ union all
 select workflow_id from slices where workflow_id = any(sqlc.arg(ids)::text[]);
 
 -- name: DoctorPostponed :many
--- The router puts nothing off for longer than a minute.
+-- The router puts nothing off for longer than eight minutes.
 select id, kind from intents where due_at > clock_timestamp() + interval '10 minutes' order by id;
+
+-- name: DoctorAside :many
+select id, kind, coalesce(member, '')::text as member, coalesce(event, '')::text as event, tries, reason, due_at
+  from intents where reason <> '' order by id;
+
+-- name: RetryIntents :exec
+update intents set due_at = clock_timestamp(), tries = 0, reason = '' where id = any(sqlc.arg(ids)::bigint[]);
 
 -- name: HastenIntents :exec
 update intents set due_at = clock_timestamp() where id = any(sqlc.arg(ids)::bigint[]);

@@ -1,5 +1,6 @@
 -- name: GaugeIntents :many
-select kind, count(*)::bigint as waiting, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as oldest_seconds
+select kind, (count(*) filter (where reason = ''))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
+       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '')), 0)::float8 as oldest_seconds
   from intents group by kind;
 
 -- name: CountIntents :one

@@ -37,6 +37,12 @@ delete from intents where id = any(sqlc.arg(ids)::bigint[]);
 update intents set due_at = clock_timestamp() + sqlc.arg(seconds)::double precision * interval '1 second'
  where id = any(sqlc.arg(ids)::bigint[]);
 
+-- name: PutAside :exec
+-- A minute, then twice as long from try to try, up to eight: what cannot be decided waits for
+-- somebody to mend it.
+update intents set tries = tries + 1, reason = sqlc.arg(reason)::text, due_at = clock_timestamp() + interval '1 minute' * power(2, least(tries, 3))
+ where id = sqlc.arg(id);
+
 -- name: IntentWork :many
 -- What a start or a poke must know, in one question. An "exists" might be answered by
 -- reading the whole backlog into a table of hashes.
