@@ -92,6 +92,10 @@ func TestStepsRoundTrip(t *testing.T) {
 			},
 		},
 		&campaign.OpenReview{By: "r", About: "a", For: time.Hour, Otherwise: campaign.Reject, Approved: inner, Rejected: inner},
+		&campaign.FormTeam{
+			Size: 3, Within: time.Hour, Join: "start.team", Announce: "m", Remind: []campaign.Reminder{{Before: time.Minute, Send: "m"}},
+			Via: []string{"a"}, Formed: inner, Failed: inner,
+		},
 		&campaign.Goto{Target: "l"},
 		&campaign.End{StepCommon: campaign.StepCommon{ID: "9", Label: "l", Line: 7}, Outcome: "o"},
 	}
@@ -130,7 +134,7 @@ func TestTraceWords(t *testing.T) {
 			"where": "exit", "detail": "why", "name": "send hi", "tags": "vip", "attribute": "city", "case": "true", "label": "again",
 			"outcome": "done", "value": "¥1.00", "by": "ping", "split": "s", "arm": "A", "round": "2", "times": "3",
 			"role": "coach", "answer": "goal", "backup": "owner", "decided": "approved", "why": "good",
-			"from_version": "1", "to_version": "2", "from": "1", "to": "2",
+			"from_version": "1", "to_version": "2", "from": "1", "to": "2", "team": "23CD", "size": "3", "joined": "2",
 		}}
 		for _, lang := range []campaign.Lang{campaign.English, campaign.Chinese} {
 			words := line.Words(lang)

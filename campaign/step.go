@@ -38,6 +38,7 @@ const (
 	StepGrant  StepKind = "grant"
 	StepAsk    StepKind = "ask"
 	StepReview StepKind = "review"
+	StepTeam   StepKind = "team"
 	StepGoto   StepKind = "goto"
 	StepEnd    StepKind = "end"
 )
@@ -58,6 +59,7 @@ var newStep = map[StepKind]func() Step{
 	StepGrant:  func() Step { return new(Grant) },
 	StepAsk:    func() Step { return new(AskQuestion) },
 	StepReview: func() Step { return new(OpenReview) },
+	StepTeam:   func() Step { return new(FormTeam) },
 	StepGoto:   func() Step { return new(Goto) },
 	StepEnd:    func() Step { return new(End) },
 }
@@ -66,7 +68,7 @@ var newStep = map[StepKind]func() Step{
 func StepKinds() []StepKind {
 	return []StepKind{
 		StepSend, StepWait, StepAwait, StepOffer, StepChoose, StepSplit, StepRepeat, StepTag, StepUntag, StepSet, StepGrant,
-		StepAsk, StepReview, StepGoto, StepEnd,
+		StepAsk, StepReview, StepTeam, StepGoto, StepEnd,
 	}
 }
 
@@ -403,6 +405,8 @@ func stepName(s Step) string {
 		return "ask " + s.Message
 	case *OpenReview:
 		return "review by " + s.By
+	case *FormTeam:
+		return fmt.Sprintf("team of %d", s.Size)
 	case *Goto:
 		return "goto " + s.Target
 	case *End:
@@ -437,6 +441,8 @@ func Children(s Step) []Block {
 		return []Block{{"otherwise", s.Otherwise}}
 	case *OpenReview:
 		return []Block{{"approved", s.Approved}, {"rejected", s.Rejected}}
+	case *FormTeam:
+		return []Block{{"formed", s.Formed}, {"failed", s.Failed}}
 	case *Send, *Wait, *Tag, *Untag, *Set, *Grant, *Goto, *End:
 		return nil
 	}

@@ -62,6 +62,13 @@ const (
 	TraceAsked         TraceKind = "asked"
 	TraceAnswered      TraceKind = "answered"
 	TraceNotUnderstood TraceKind = "not_understood"
+	TraceTeamOpened    TraceKind = "team_opened"
+	TraceTeamJoined    TraceKind = "team_joined"
+	TraceTeamNotJoined TraceKind = "team_not_joined"
+	TraceTeamSkipped   TraceKind = "team_skipped"
+	TraceTeamFormed    TraceKind = "team_formed"
+	TraceTeamFailed    TraceKind = "team_failed"
+	TraceTeamLeft      TraceKind = "team_left"
 	TraceFault         TraceKind = "fault"
 )
 
@@ -74,6 +81,7 @@ func TraceKinds() []TraceKind {
 		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceMigrated, TraceEnded, TraceFault,
 		TraceAsked, TraceAnswered, TraceNotUnderstood,
 		TraceReviewOpened, TraceReviewSkipped, TraceReviewBackup, TraceReviewDecided, TraceReviewOver, TraceReviewTooLate, TraceReviewDropped,
+		TraceTeamOpened, TraceTeamJoined, TraceTeamNotJoined, TraceTeamSkipped, TraceTeamFormed, TraceTeamFailed, TraceTeamLeft,
 	}
 }
 
@@ -94,6 +102,7 @@ const (
 	ReasonEnded      = "campaign_ended"
 	ReasonAnswered   = "answered"
 	ReasonMigrated   = "migrated"
+	ReasonTeamEnded  = "team_over" // formed, failed or left
 )
 
 // Reasons for which a repeat goes into no further round.

@@ -18,6 +18,12 @@ var reasonsEnglish = map[string]string{
 	ReasonUntil:      "what they were repeated for has come true",
 	ReasonAnswered:   "the question was answered or given up before",
 	ReasonMigrated:   "the journey was moved to another version",
+	ReasonTeamEnded:  "the member waits for no team any more",
+	TeamUnknown:      "there is no team with that code",
+	TeamElsewhere:    "it is a team of another step",
+	TeamFull:         "it has all its members",
+	TeamEnded:        "its time is over",
+	TeamTwice:        "this member is in it already",
 	RefusedStock:     "sold out",
 	RefusedPerMember: "the limit per member is reached",
 	RefusedBudget:    "the budget is used up",
@@ -41,6 +47,12 @@ var reasonsChinese = map[string]string{
 	ReasonUntil:      "结束条件已满足",
 	ReasonAnswered:   "此前已回答或已不再等待",
 	ReasonMigrated:   "旅程已迁移到另一版本",
+	ReasonTeamEnded:  "会员已不再等待组队",
+	TeamUnknown:      "没有这个队伍码",
+	TeamElsewhere:    "那是另一个步骤的队伍",
+	TeamFull:         "该队伍已满员",
+	TeamEnded:        "该队伍已到时间",
+	TeamTwice:        "该会员已在队伍中",
 	RefusedStock:     "已售罄",
 	RefusedPerMember: "已达每人上限",
 	RefusedBudget:    "预算已用完",
@@ -140,6 +152,25 @@ var traceEnglish = wording{
 	TraceReviewDropped: func(func(string) string) string {
 		return "the question for a decision was withdrawn, because the member left the journey"
 	},
+	TraceTeamOpened: func(p func(string) string) string {
+		return "opened team " + p("team") + " of " + p("size") + ", until " + p("until")
+	},
+	TraceTeamJoined: func(p func(string) string) string {
+		return "joined team " + p("team") + " as number " + p("joined") + " of " + p("size") + ", until " + p("until")
+	},
+	TraceTeamNotJoined: func(p func(string) string) string {
+		return "did NOT join the team that was asked for" + by(", ", p("team")) + ": " + p("reason")
+	},
+	TraceTeamSkipped: func(p func(string) string) string {
+		return "came into no team: " + p("reason") + "; waits until " + p("until") + " like the others"
+	},
+	TraceTeamFormed: func(p func(string) string) string {
+		return "team " + p("team") + " has all its " + p("size") + " members"
+	},
+	TraceTeamFailed: func(p func(string) string) string {
+		return "the time is over" + by(" and team ", closed(p("team"), " had "+p("joined")+" of "+p("size")+" members"))
+	},
+	TraceTeamLeft: func(p func(string) string) string { return "left team " + p("team") + " and gave the place back" },
 	TraceFault: func(p func(string) string) string {
 		return "the rule at " + p("where") + " could not be decided (" + p("detail") + "), taken as not true"
 	},
@@ -241,6 +272,23 @@ var traceChinese = wording{
 		return "无人按时审核，视为" + chineseDecision(p("decided"))
 	},
 	TraceReviewDropped: func(func(string) string) string { return "会员已离开旅程，审核撤回" },
+	TraceTeamOpened: func(p func(string) string) string {
+		return "开队 " + p("team") + "，需 " + p("size") + " 人，至 " + p("until")
+	},
+	TraceTeamJoined: func(p func(string) string) string {
+		return "加入队伍 " + p("team") + "，现有 " + p("joined") + "/" + p("size") + " 人，至 " + p("until")
+	},
+	TraceTeamNotJoined: func(p func(string) string) string {
+		return "未能加入想加入的队伍" + by(" ", p("team")) + "：" + p("reason")
+	},
+	TraceTeamSkipped: func(p func(string) string) string {
+		return "未进入队伍：" + p("reason") + "；同样等到 " + p("until")
+	},
+	TraceTeamFormed: func(p func(string) string) string { return "队伍 " + p("team") + " 已满 " + p("size") + " 人" },
+	TraceTeamFailed: func(p func(string) string) string {
+		return "时间已到" + by("，队伍 ", closed(p("team"), " 只有 "+p("joined")+"/"+p("size")+" 人"))
+	},
+	TraceTeamLeft: func(p func(string) string) string { return "离开队伍 " + p("team") + "，让出名额" },
 	TraceFault: func(p func(string) string) string {
 		return "位于 " + p("where") + " 的规则无法判定（" + p("detail") + "），按不成立处理"
 	},

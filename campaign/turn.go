@@ -130,6 +130,7 @@ type Ask struct {
 	Key   string
 	Take  *TakeAsk
 	Grant *GrantAsk
+	Team  *TeamAsk
 	// Version is the version whose step asks: in a turn that migrates not always that of
 	// the journey's row.
 	Version int
@@ -151,10 +152,12 @@ type GrantAsk struct {
 	Step      string
 }
 
-// Answer answers an Ask. A refusal has a reason: stock, per_member or budget.
+// Answer answers an Ask. A refusal has a reason: stock, per_member or budget; or why she
+// did not get into the team that she wanted to join.
 type Answer struct {
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"`
+	Team   *Team  `json:"team,omitempty"` // of a TeamAsk
 }
 
 // Reasons of a refusal.

@@ -20,7 +20,7 @@ func check(file string, source []byte) (*checker, *campaign.Definition, Problems
 	text := string(source)
 	c := &checker{
 		src: newSource(file, text), def: &campaign.Definition{},
-		offerTexts: map[string]bool{}, badLocks: map[string]bool{}, places: map[string]node{},
+		offerTexts: map[string]bool{}, teamTexts: map[string]bool{}, badLocks: map[string]bool{}, places: map[string]node{},
 	}
 	if root, ok := c.parse(source); ok {
 		c.campaign(root)
@@ -62,6 +62,8 @@ type checker struct {
 	orderSeen bool
 	splits    map[string]seenSplit // by name
 	replySeen bool
+	teamTexts map[string]bool // messages that read the team
+	teamSeen  bool
 }
 
 // add keeps a problem; behind the first thousand nobody reads on. Warnings are counted

@@ -108,6 +108,12 @@ func (w *way) block(steps campaign.Steps) (sends, wakes int64) {
 			if s.Announce != "" {
 				sends++
 			}
+		case *campaign.FormTeam:
+			wakes += int64(1 + len(s.Remind))
+			sends += int64(len(s.Remind))
+			if s.Announce != "" {
+				sends++
+			}
 		case *campaign.Goto:
 			w.loops = w.loops || w.seen[s.Target]
 		case *campaign.Repeat:

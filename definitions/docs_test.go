@@ -29,8 +29,9 @@ var sections = map[string]string{
 	"roles":    "roles:\n  coach: {backup: owner}\n  owner:\n",
 	"offers": "offers:\n  trial: {price: 9.90}\n  monthly-card: {price: 199, list_price: 299, lock: 48h}\n" +
 		"  gear: {price: 380}\n",
-	"rewards":  "rewards:\n  first-card: {points: 100}\n",
-	"messages": "messages:\n  welcome: Welcome\n  nudge: Come\n  card-offer: Now\n  lock-24h: Soon\n",
+	"rewards": "rewards:\n  first-card: {points: 100}\n",
+	"messages": "messages:\n  welcome: Welcome\n  nudge: Come\n  card-offer: Now\n  lock-24h: Soon\n" +
+		"  team-open: Join\n  team-missing: Soon\n",
 	"journeys": "journeys:\n  main:\n    start: {api: true}\n    goal: {on: order.paid}\n    steps:\n" +
 		"      - offer: monthly-card\n",
 }

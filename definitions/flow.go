@@ -71,8 +71,8 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 			return nil
 		}
 		return []*stepNode{s.target}
-	case *campaign.OpenReview:
-		return out // decided either way
+	case *campaign.OpenReview, *campaign.FormTeam:
+		return out // decided, or ended, either way
 	case *campaign.Choose:
 		return out // the last block is what happens otherwise
 	case *campaign.Split:
@@ -100,7 +100,7 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 // one with a lock, so that one slip is one problem.
 func (g *graph) waits(s campaign.Step) bool {
 	switch s := s.(type) {
-	case *campaign.Await, *campaign.AskQuestion, *campaign.OpenReview:
+	case *campaign.Await, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam:
 		return true
 	case *campaign.Wait:
 		return g.waitsAlways(s)
@@ -182,7 +182,7 @@ func (g *graph) unreached(block []*stepNode) {
 				why = fmt.Sprintf("the step before it, in line %d, ends the journey", block[i-1].key.yaml.Line)
 			case *campaign.Goto:
 				why = fmt.Sprintf("the step before it, in line %d, jumps away", block[i-1].key.yaml.Line)
-			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.AskQuestion, *campaign.OpenReview, *campaign.Choose,
+			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.Choose,
 				*campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
 			}
 		}
@@ -229,27 +229,41 @@ func (g *graph) endless() {
 	}
 }
 
-// offerLess reports what reads an offer where a member may be without one.
+// offerLess reports what reads an offer, or a team, where a member may be without one.
 func (g *graph) offerLess() {
+	g.without("offer", g.offerTexts, func(s campaign.Step) bool {
+		_, opens := s.(*campaign.MakeOffer)
+		return opens
+	}, func(n node, what string) {
+		g.problem(n, "offer-not-open", what+" reads `offer`, and no offer may be open here",
+			"only announce and remind, the branches of an offer step and what comes after it on every path may read `offer`")
+	})
+	g.without("team", g.teamTexts, func(s campaign.Step) bool {
+		_, opens := s.(*campaign.FormTeam)
+		return opens
+	}, func(n node, what string) {
+		g.problem(n, "team-not-open", what+" reads `team`, and the member may have come into no team here",
+			"only announce and remind, the branches of a team step and what comes after it on every path may read `team`")
+	})
+}
+
+// without tells of what reads a variable where a member may have come to none of the steps
+// that it is about. texts are the messages that read it.
+func (g *graph) without(variable string, texts map[string]bool, opens func(campaign.Step) bool, tell func(at node, what string)) {
 	if g.unsure {
 		return
 	}
-	without := g.reach(func(s *stepNode) bool {
-		_, opens := s.step.(*campaign.MakeOffer)
-		return !opens
-	})
-	const hint = "only announce and remind, the branches of an offer step and what comes after it on every path may read `offer`"
+	without := g.reach(func(s *stepNode) bool { return !opens(s.step) })
 	for _, s := range g.all {
-		if _, opens := s.step.(*campaign.MakeOffer); opens || !without[s.index] {
+		if !without[s.index] {
 			continue
 		}
 		for _, use := range s.offers {
 			switch {
-			case use.reads:
-				g.problem(use.node, "offer-not-open", "this expression reads `offer`, and no offer may be open here", hint)
-			case g.offerTexts[use.message]:
-				g.problem(use.node, "offer-not-open",
-					fmt.Sprintf("message %q reads `offer`, and no offer may be open here", use.message), hint)
+			case use.reads == variable: // also to come to such a step
+				tell(use.node, "this expression")
+			case texts[use.message] && !opens(s.step):
+				tell(use.node, fmt.Sprintf("message %q", use.message))
 			}
 		}
 	}

@@ -34,7 +34,7 @@ func (c *checker) mark(n node) Mark {
 // beside is a checker for a file that belongs to a checked campaign.
 func beside(file string, source []byte, def *campaign.Definition) (*checker, node, bool) {
 	c := &checker{
-		src: newSource(file, string(source)), def: def, offerTexts: map[string]bool{}, badLocks: map[string]bool{}, places: map[string]node{},
+		src: newSource(file, string(source)), def: def, offerTexts: map[string]bool{}, teamTexts: map[string]bool{}, badLocks: map[string]bool{}, places: map[string]node{},
 	}
 	for _, p := range def.Member {
 		c.declared.attributes.declare(p.Name, node{})
@@ -128,7 +128,7 @@ func (c *checker) given(n node, e *campaign.EventType) (map[string]json.RawMessa
 	for _, f := range all {
 		p, known := e.Property(f.name)
 		if !known {
-			c.unknown(f.key, "unknown-property", fmt.Sprintf("%s has no property %q", e.Name, shorten(f.name)), f.name, propertyNames(e.Properties))
+			c.unknown(f.key, "unknown-property", fmt.Sprintf("%s has no property %q", wordOf(e), shorten(f.name)), f.name, propertyNames(e.Properties))
 			ok = false
 			continue
 		}
@@ -154,12 +154,23 @@ func (c *checker) eventType(n node) *campaign.EventType {
 			return e
 		}
 	}
+	if n.isScalar() && n.yaml.Value == campaign.WordTeamFormed && c.def.Teams() {
+		return &campaign.EventType{Name: campaign.EventTeamFormed}
+	}
 	name, ok := c.refer(n, "event", &c.declared.events)
 	if !ok {
 		return nil
 	}
 	e, _ := c.def.Event(name)
 	return e
+}
+
+// wordOf is what a file calls an event type.
+func wordOf(e *campaign.EventType) string {
+	if e.Name == campaign.EventTeamFormed {
+		return campaign.WordTeamFormed
+	}
+	return e.Name
 }
 
 // tagList reads one tag or a list of them.

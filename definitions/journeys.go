@@ -281,11 +281,15 @@ func formatShare(points int) string {
 	return strings.TrimSuffix(fmt.Sprintf("%d.%02d", points/100, points%100), "0") + "%"
 }
 
-// readsNoOffer refuses a goal or an exit that reads the offer: its event may come when
-// none is open.
+// readsNoOffer refuses a goal or an exit that reads the offer or the team: its event may
+// come when there is none.
 func (c *checker) readsNoOffer(n node, x reads, what string) {
 	if x.Reads("offer") {
 		c.problem(n, "offer-not-open", fmt.Sprintf("%s reads `offer`, and its event may come when none is open", what),
 			"ask what the event carries, such as event.offer == \"NAME\" or event.amount")
+	}
+	if x.Reads("team") {
+		c.problem(n, "team-not-open", fmt.Sprintf("%s reads `team`, and its event may come when the member is in none", what),
+			"ask what the event carries")
 	}
 }

@@ -135,7 +135,7 @@ func walk(t *testing.T, kind campaign.StepKind, source string) {
 		}
 		d, ask, err := p.Turn(state, in)
 		for ; ask != nil && err == nil; d, ask, err = p.Turn(state, in) {
-			in.Answers[ask.Key] = campaign.Answer{OK: true}
+			in.Answers[ask.Key] = campaign.Answer{OK: true, Team: alone(ask.Team, now)}
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -157,6 +157,19 @@ func walk(t *testing.T, kind campaign.StepKind, source string) {
 	if !came {
 		t.Errorf("nobody who is sent through the example comes to such a step:\n%s", source)
 	}
+}
+
+// alone answers what is asked about a team in which there is nobody else.
+func alone(ask *campaign.TeamAsk, now time.Time) *campaign.Team {
+	switch {
+	case ask == nil:
+		return nil
+	case ask.Do == campaign.TeamJoin:
+		return &campaign.Team{Code: "CDFGHJKMNP", State: campaign.TeamOpen, Size: ask.Size, Joined: 1, EndsAt: ask.EndsAt, Leader: true}
+	case ask.Do == campaign.TeamLook:
+		return &campaign.Team{Code: ask.Code, State: campaign.TeamOpen, Size: 3, Joined: 1, Leader: true}
+	}
+	return &campaign.Team{Code: ask.Code, State: campaign.TeamFailed, Size: 3, Joined: 1, ClosedAt: now, Leader: true}
 }
 
 // TestContributingQuotesTheCode keeps the worked example true: each block that names a

@@ -95,6 +95,9 @@ func (c *checker) wording(message string, n node) string {
 			if x.Reads("offer") {
 				c.offerTexts[message] = true
 			}
+			if x.Reads("team") {
+				c.teamTexts[message] = true
+			}
 		},
 	})
 	return s

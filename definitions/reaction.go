@@ -109,7 +109,7 @@ func (c *checker) triggerOf(n node) (t Trigger) {
 		case t.Kind == OnEvent && e != nil:
 			p, known := e.Property(f.name)
 			if !known {
-				c.unknown(f.key, "unknown-property", fmt.Sprintf("%s has no property %q", e.Name, shorten(f.name)), f.name, propertyNames(e.Properties))
+				c.unknown(f.key, "unknown-property", fmt.Sprintf("%s has no property %q", wordOf(e), shorten(f.name)), f.name, propertyNames(e.Properties))
 				continue
 			}
 			if v, ok := c.typed(f.value, p); ok {

@@ -2,6 +2,7 @@ package definitions
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
@@ -32,7 +33,11 @@ func (c *checker) makeOffer(s *stepForm) campaign.Step {
 		step.Announce = c.message(v, step.Via)
 	}
 	if v, ok := s.get("remind"); ok {
-		step.Remind = c.reminders(s.self, v, offer, step.Via)
+		var lock time.Duration
+		if offer != nil {
+			lock = offer.Lock
+		}
+		step.Remind = c.reminders(s.self, v, "a lock", lock, step.Via)
 	}
 	step.Taken = s.blockOf(c, "taken")
 	step.Lapsed = s.blockOf(c, "lapsed")
@@ -45,8 +50,9 @@ func (c *checker) lockIsBad(offer string) bool { return c.badLocks[offer] }
 
 var reminderShape = shape{what: "a reminder", keys: []string{"before", "send"}}
 
-// reminders reads the messages before an offer's end: one mapping or a list.
-func (c *checker) reminders(self *stepNode, n node, offer *campaign.Offer, via []string) []campaign.Reminder {
+// reminders reads the messages before the end of what lasts so long, an offer's lock for
+// instance: one mapping or a list. A span of 0 is not known.
+func (c *checker) reminders(self *stepNode, n node, what string, span time.Duration, via []string) []campaign.Reminder {
 	var out []campaign.Reminder
 	seen := map[time.Duration]bool{}
 	for _, item := range c.items(n) {
@@ -59,9 +65,9 @@ func (c *checker) reminders(self *stepNode, n node, offer *campaign.Offer, via [
 			r.Before, ok = c.duration(v)
 			switch {
 			case !ok:
-			case offer != nil && offer.Lock > 0 && r.Before >= offer.Lock:
-				c.warn(v, "reminder-never", fmt.Sprintf("%s before the end of a lock of %s is never", campaign.FormatDuration(r.Before), campaign.FormatDuration(offer.Lock)),
-					"a reminder comes less than the lock before its end; what is sent at the beginning is `announce`")
+			case span > 0 && r.Before >= span:
+				c.warn(v, "reminder-never", fmt.Sprintf("%s before the end of %s of %s is never", campaign.FormatDuration(r.Before), what, campaign.FormatDuration(span)),
+					fmt.Sprintf("a reminder comes less than the %s before its end; what is sent at the beginning is `announce`", strings.TrimPrefix(what, "a ")))
 			case seen[r.Before]:
 				c.problem(v, "duplicate-reminder", fmt.Sprintf("two reminders come %s before the end", campaign.FormatDuration(r.Before)), "write each moment once")
 			}

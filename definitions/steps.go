@@ -19,7 +19,7 @@ type stepNode struct {
 	key    node          // the key that names its kind
 	label  string
 	blocks [][]*stepNode // as campaign.Children gives them
-	offers []offerUse    // what in this step reads the offer
+	offers []offerUse    // what in this step reads the offer or the team
 	target *stepNode     // of a goto, once labels are resolved
 	value  node          // behind the key
 	index  int           // among all steps of the journey
@@ -30,11 +30,12 @@ type stepNode struct {
 	reminders []node  // of an offer, one for each in the definition
 }
 
-// offerUse is a place that needs an offer to have been opened before.
+// offerUse is a place that may need an offer to have been opened before, or a team to
+// have been come into.
 type offerUse struct {
 	node
 	message string // by sending this message, or
-	reads   bool   // by an expression that reads it
+	reads   string // by an expression that reads this variable
 }
 
 // stepForm is one step while it is read.
@@ -81,6 +82,8 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 		return askShape, (*checker).ask
 	case campaign.StepReview:
 		return reviewShape, (*checker).review
+	case campaign.StepTeam:
+		return teamStepShape, (*checker).team
 	case campaign.StepGoto:
 		return gotoShape, (*checker).jump
 	case campaign.StepEnd:
@@ -90,7 +93,7 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 }
 
 // laterSteps are kinds of step that the language has and this build has not.
-var laterSteps = []string{"team", "call"}
+var laterSteps = []string{"call"}
 
 func stepKinds() []string {
 	kinds := campaign.StepKinds()
@@ -237,7 +240,8 @@ func (s *stepForm) blockOf(c *checker, key string) campaign.Steps {
 	return steps
 }
 
-// condition reads a CEL condition of a step and remembers whether it reads the offer.
+// condition reads a CEL condition of a step and remembers whether it reads the offer or
+// the team.
 func (s *stepForm) condition(c *checker, n node, want rules.Want, scope func() rules.Scope) string {
 	t := &test{node: n}
 	if want == rules.WantBool {
@@ -245,8 +249,10 @@ func (s *stepForm) condition(c *checker, n node, want rules.Want, scope func() r
 	}
 	return c.expression(n, want, scope, func(x reads) {
 		t.expr, _ = x.(*rules.Expr)
-		if x.Reads("offer") {
-			s.self.offers = append(s.self.offers, offerUse{node: n, reads: true})
+		for _, variable := range []string{"offer", "team"} {
+			if x.Reads(variable) {
+				s.self.offers = append(s.self.offers, offerUse{node: n, reads: variable})
+			}
 		}
 	})
 }

@@ -30,6 +30,7 @@ func lexicons() []lexicon {
 		{shape: questionShape, words: questionWords},
 		{shape: answerShape, words: answerWords},
 		{shape: askedShape, words: askedWords},
+		{shape: teamShape, words: teamWords},
 	}...)
 }
 

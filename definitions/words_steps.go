@@ -95,6 +95,18 @@ var stepWords = map[campaign.StepKind]map[string]word{
 		"approved": {"Approved", "通过之后", "The steps that run when it is approved.", "通过之后执行的步骤。", []any{schema{"send": "welcome"}}, someSteps(), false},
 		"rejected": {"Rejected", "驳回之后", "The steps that run when it is rejected.", "驳回之后执行的步骤。", []any{schema{"end": "rejected"}}, someSteps(), false},
 	},
+	campaign.StepTeam: {
+		"team": {
+			"Team", "组队", "Members come together: whoever brings the code of an open team joins it, everybody else opens one.", "会员组队：带着队伍码来的加入那一队，其他人各开一队。",
+			schema{"size": 3, "within": "24h", "join": "start.team"},
+			of(teamShape), true,
+		},
+		"announce": {"Announce", "告知", "The message that is sent to whoever comes into a team that lacks others.", "进入还没满员的队伍时发的话术。", "team-open", aText(), false},
+		"remind":   {"Remind", "提醒", "Messages before the end of the team's time, with the numbers of that moment.", "到时间之前的提醒，人数按当时的算。", []any{schema{"before": "2h", "send": "team-missing"}}, anyOf(of(reminderShape), schema{"type": "array", "items": of(reminderShape)}), false},
+		"via":      viaWord,
+		"formed":   {"Formed", "成队之后", "The steps that run when the team has all its members.", "满员之后执行的步骤。", []any{schema{"grant": "together"}}, someSteps(), false},
+		"failed":   {"Failed", "没成队", "The steps that run when its time is over before that.", "到时还没满员，执行这些步骤。", []any{schema{"end": "alone"}}, someSteps(), false},
+	},
 	campaign.StepGoto: {
 		"goto": {"Goto", "跳转", "Goes on at the step that has this label: forward, or back over a step that waits.", "跳到带这个标签名的步骤：向前，或跨过一个等待向后。", "again", aText(), true},
 	},
@@ -173,4 +185,10 @@ var askedWords = map[string]word{
 	"about":     {"About", "关于什么", "What is to be decided, in plain words, the same for every member.", "要决定什么，用大白话写，对每位会员都一样。", "Is the diary good enough?", schema{"type": []string{"string", "number", "boolean"}, "minLength": 1, "maxLength": maxAbout}, false},
 	"for":       {"For", "最多等多久", "How long a person has to decide. Then its backup is asked, as long again.", "多久之内要决定。到时再问后备的人，同样这么久。", "24h", aDuration(), true},
 	"otherwise": {"Otherwise", "没人决定", "What holds when nobody decides in time: approve or reject.", "没人按时决定时算什么：approve 通过，reject 驳回。", "reject", oneOfWords(campaign.Approve, campaign.Reject), true},
+}
+
+var teamWords = map[string]word{
+	"size":   {"Size", "人数", "How many members make a team.", "几个人成一队。", 3, schema{"type": []string{"integer", "string"}, "minimum": campaign.MinTeam, "maximum": campaign.MaxTeam, "pattern": `^[+-]?[0-9]+$`}, true},
+	"within": {"Within", "多久之内", "How long a team has, from its opening on. Whoever joins waits until the same moment.", "一队有多久时间，从开队算起。后加入的人等到同一时刻。", "24h", aDuration(), true},
+	"join":   {"Join", "加入哪一队", "A CEL expression that gives the code of the team that she wants to join. Without a code she opens one.", "CEL 表达式，给出她想加入的队伍的码。没有码就自己开一队。", "start.team", aCondition(), false},
 }

@@ -40,6 +40,7 @@ type site struct {
 	key    string
 	taker  *turn.Taker
 	routes map[string]string // METHOD /path, to its scope
+	team   string            // the code of the team that was answered last
 }
 
 func newSite(t *testing.T) *site {
@@ -76,6 +77,8 @@ func newSite(t *testing.T) *site {
 	}
 	return a
 }
+
+var teamCode = regexp.MustCompile(`/v1/teams/[2-9A-Z]{10}`)
 
 var routeHeading = regexp.MustCompile("(?m)^### `(.+)`$\n+(?:Scope `([^`]+)`)?")
 
@@ -158,6 +161,8 @@ func (a *site) curl(args []string, files map[string]string) (route string, statu
 			_, password, _ = strings.Cut(value(), ":")
 		default:
 			target = strings.ReplaceAll(arg, "$BANYAN_SERVER", a.url)
+			// A code is made by chance, so that of the page is another one.
+			target = teamCode.ReplaceAllString(target, "/v1/teams/"+a.team)
 		}
 	}
 	request, err := http.NewRequestWithContext(a.t.Context(), method, target, strings.NewReader(data))
@@ -187,8 +192,13 @@ func (a *site) curl(args []string, files map[string]string) (route string, statu
 	return route, response.StatusCode, body
 }
 
-// after does what a worker would do: the first turn of a journey that was entered.
+// after does what a worker would do: the first turn of a journey that was entered. It
+// remembers the code of a team.
 func (a *site) after(route string, body []byte) {
+	var teams starter.TeamList
+	if strings.HasSuffix(route, "/{member}/teams") && json.Unmarshal(body, &teams) == nil && len(teams.Teams) > 0 {
+		a.team = teams.Teams[0].Code
+	}
 	if !strings.HasSuffix(route, "/entries") {
 		return
 	}

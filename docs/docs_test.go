@@ -84,7 +84,7 @@ func TestCampaigns(t *testing.T) {
 	model := read(t, "definitions/fitness-trial.yaml")
 	for _, page := range pages(t) {
 		if strings.HasPrefix(page, "docs/language/") {
-			continue // package definitions checks it
+			continue // packages definitions and simulate check them
 		}
 		list, _ := blocks(t, page)
 		for _, b := range list {

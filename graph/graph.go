@@ -100,7 +100,7 @@ var looks = map[campaign.StepKind]look{
 	campaign.StepSend: lookTell, campaign.StepWait: lookWait, campaign.StepAwait: lookWait, campaign.StepOffer: lookSell,
 	campaign.StepChoose: lookDecide, campaign.StepTag: lookChange, campaign.StepUntag: lookChange, campaign.StepSet: lookChange,
 	campaign.StepGrant: lookSell, campaign.StepGoto: lookJump, campaign.StepEnd: lookEnd, campaign.StepSplit: lookDecide,
-	campaign.StepRepeat: lookDecide, campaign.StepAsk: lookTell, campaign.StepReview: lookWait,
+	campaign.StepRepeat: lookDecide, campaign.StepAsk: lookTell, campaign.StepReview: lookWait, campaign.StepTeam: lookWait,
 }
 
 // leaves tells how a journey leaves a step besides through its blocks: whether it may go
@@ -121,7 +121,7 @@ func leaves(def *campaign.Definition, s campaign.Step) (words string, on, known 
 		return "answered", true, true
 	case *campaign.Repeat: // its steps lead back to it, and it is left from there
 		return ended(s), true, true
-	case *campaign.Choose, *campaign.Split, *campaign.OpenReview, *campaign.Goto, *campaign.End:
+	case *campaign.Choose, *campaign.Split, *campaign.OpenReview, *campaign.FormTeam, *campaign.Goto, *campaign.End:
 		return "", false, true
 	}
 	return "", true, false
@@ -165,6 +165,10 @@ func branch(s campaign.Step, i int, name string) string {
 	case *campaign.OpenReview:
 		if name == string(s.Otherwise.State()) {
 			return name + ", or nobody decides"
+		}
+	case *campaign.FormTeam:
+		if name == "failed" {
+			return "not complete within " + campaign.FormatDuration(s.Within)
 		}
 	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.MakeOffer,
 		*campaign.Goto, *campaign.End:
@@ -224,6 +228,19 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 			text += ", then " + role.Backup + " as long again"
 		}
 		return append(out, text)
+	case *campaign.FormTeam:
+		var out []string
+		if s.Join != "" {
+			out = append(out, "joins "+oneLine(s.Join))
+		}
+		out = append(out, "within "+campaign.FormatDuration(s.Within))
+		if s.Announce != "" {
+			out = append(out, "announce "+s.Announce)
+		}
+		for _, r := range s.Remind {
+			out = append(out, "remind "+campaign.FormatDuration(r.Before)+" before: "+r.Send)
+		}
+		return out
 	case *campaign.Wait, *campaign.Await, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Goto, *campaign.End:
 	}
 	return nil

@@ -2,6 +2,7 @@ package journey
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -51,6 +52,8 @@ func (r *runner) describe() {
 		}
 	case *campaign.OpenReview:
 		r.d.Summary = "waits for " + r.askedRole(s) + " to decide until " + r.p.local(r.s.Review.due())
+	case *campaign.FormTeam:
+		r.d.Summary = "waits for a team of " + strconv.Itoa(r.s.Team.Size) + " until " + r.p.local(r.s.Team.EndsAt)
 	case *campaign.Send:
 		for _, p := range r.s.Pending {
 			if p.Blocks {
@@ -79,7 +82,7 @@ func (r *runner) listens() []string {
 		case *campaign.AskQuestion:
 			types = append(types, campaign.EventReply)
 		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag,
-			*campaign.Set, *campaign.Grant, *campaign.OpenReview, *campaign.Goto, *campaign.End: // are never missed
+			*campaign.Set, *campaign.Grant, *campaign.OpenReview, *campaign.FormTeam, *campaign.Goto, *campaign.End: // are never missed
 		}
 	}
 	if r.pl.Goal != nil && !r.s.Goal {
@@ -101,6 +104,10 @@ func (r *runner) listens() []string {
 				}
 			case *campaign.OpenReview:
 				types = append(types, campaign.EventReviewDecided)
+			case *campaign.FormTeam:
+				if !r.s.Holdout {
+					types = append(types, campaign.EventTeamFormed)
+				}
 			case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
 				*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
 			}

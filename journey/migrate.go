@@ -102,6 +102,13 @@ func (m *Migration) migrate(r *runner, running bool) {
 		d.Kept = campaign.KeptEnding
 	case running && !due.IsZero() && !due.After(r.now):
 		d.Kept = campaign.KeptBehind
+	case m.leaves(r, d.From, choice) && m.formed(r, running):
+		if running && r.asked == nil && r.fault == nil {
+			m.migrate(r, running)
+			return
+		}
+		d.Kept = campaign.KeptMovedOn
+	case r.stopped(): // the team was asked about
 	case choice.Do == campaign.MigrationEnd:
 		m.end(r, choice.Outcome)
 	case choice.Do == campaign.MigrationMove:
@@ -110,6 +117,32 @@ func (m *Migration) migrate(r *runner, running bool) {
 		d.Kept = campaign.KeptMovedOn
 	}
 	d.Sends, d.Offers, d.Trace = min(d.Sends, len(r.d.Sends)), min(d.Offers, len(r.d.Offers)), min(d.Trace, len(r.d.Trace))
+}
+
+// leaves reports whether a choice takes a member away from the step at which she waits.
+func (m *Migration) leaves(r *runner, from string, choice campaign.MigrationChoice) bool {
+	return choice.Do == campaign.MigrationEnd || choice.Do == campaign.MigrationMove && !m.goesOn(r, from, choice.To)
+}
+
+// formed lets a member leave her team. If that is complete, and the news of it is still on
+// its way, she goes on in the version that she is on instead, and it answers true.
+func (m *Migration) formed(r *runner, running bool) bool {
+	formed := r.leaveTeam()
+	if formed.IsZero() {
+		return false
+	}
+	r.at = formed
+	r.teamFormed(r.pl.nodes[r.s.Step], formed, 0)
+	if running {
+		r.through(nil)
+	}
+	return true
+}
+
+// goesOn reports whether a member who waits at a step would go on waiting at another one
+// of the new version.
+func (m *Migration) goesOn(r *runner, from, to string) bool {
+	return r.s.Waiting && to != "" && m.match[from] == to && waitsOn(m.old.nodes[from].step, m.new.nodes[to].step)
 }
 
 func (m *Migration) end(r *runner, outcome string) {
@@ -153,7 +186,7 @@ func (r *runner) unasked(s *campaign.AskQuestion) State {
 func (m *Migration) move(r *runner, to string, running bool) {
 	d := r.d.Migrated
 	from, target := m.old.nodes[d.From], m.new.nodes[to]
-	goesOn := r.s.Waiting && m.match[d.From] == to && waitsOn(from.step, target.step)
+	goesOn := m.goesOn(r, d.From, to)
 	begins := r.s.Fresh && to == m.new.first // as if it had entered by the new version
 	stood := r.s
 	if s, ok := from.step.(*campaign.AskQuestion); ok && !goesOn {
@@ -237,6 +270,9 @@ func (m *Migration) rename(r *runner) {
 	if r.s.Review != nil {
 		r.s.Review.Step = m.match[r.s.Review.Step]
 	}
+	if r.s.Team != nil {
+		r.s.Team.Step = m.match[r.s.Team.Step]
+	}
 	// A repeat without a counterpart has no further round, and neither have those in it.
 	for i := range r.s.Rounds {
 		x := &r.s.Rounds[i]
@@ -274,7 +310,7 @@ func waitsOn(old, same campaign.Step) bool {
 		return false
 	}
 	switch s := old.(type) {
-	case *campaign.Wait, *campaign.Await:
+	case *campaign.Wait, *campaign.Await, *campaign.FormTeam: // a team has the size with which it was opened
 		return true
 	case *campaign.MakeOffer:
 		n, ok := same.(*campaign.MakeOffer)
@@ -322,7 +358,7 @@ func (m *Migration) waitOn(r *runner, left int, old, same *node) {
 		if r.s.Asked.Version == 0 {
 			r.s.Asked.Version = left
 		}
-	case *campaign.Send, *campaign.Wait, *campaign.OpenReview, *campaign.Repeat, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag,
+	case *campaign.Send, *campaign.Wait, *campaign.OpenReview, *campaign.FormTeam, *campaign.Repeat, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag,
 		*campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // the wait alone goes on
 	}
 }

@@ -333,10 +333,16 @@ func means(row *PlannedStep, s campaign.Step, target *campaign.Journey) string {
 			if _, ok := s.(*campaign.MakeOffer); ok {
 				return "the offer stays open as it was made, now at " + where
 			}
+			if _, ok := s.(*campaign.FormTeam); ok {
+				return "they stay in their teams as these were opened, now at " + where
+			}
 			return "the wait goes on, now at " + where
 		}
 		if _, ok := s.(*campaign.MakeOffer); ok {
 			return "the open offer is withdrawn; " + where + " begins anew"
+		}
+		if _, ok := s.(*campaign.FormTeam); ok {
+			return "they leave their teams; " + where + " begins anew"
 		}
 		return where + " begins anew"
 	case campaign.MigrationKeep:

@@ -38,6 +38,7 @@ type plan struct {
 	needs      []campaign.Behaviour
 	scope      rules.Scope // of the steps' conditions and values
 	startNeeds []campaign.Behaviour
+	teams      bool // it has a step at which teams come together
 }
 
 // node is one step with what follows it.
@@ -47,7 +48,7 @@ type node struct {
 	name   string
 	next   string            // "" runs off the end
 	blocks map[string]string // first step of each block, or next where it is empty
-	when   *rules.Expr       // await: the condition; wait: the moment; repeat: until
+	when   *rules.Expr       // await: the condition; wait: the moment; repeat: until; team: the code
 	exprs  []*rules.Expr     // choose: cases; set: values
 	until  *campaign.Calendar
 }
@@ -241,6 +242,15 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 		pl.types = append(pl.types, campaign.EventReply)
 	case *campaign.OpenReview:
 		pl.types = append(pl.types, campaign.EventReviewDecided)
+	case *campaign.FormTeam:
+		pl.teams = true
+		msg(s.Announce)
+		for _, r := range s.Remind {
+			msg(r.Send)
+		}
+		n.when = c.expr(at+".team.join", s.Join, scope, rules.WantType(campaign.TypeString))
+		pl.needs = union(pl.needs, n.when)
+		pl.types = append(pl.types, campaign.EventTeamFormed)
 	case *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Grant, *campaign.Goto, *campaign.End:
 	}
 }

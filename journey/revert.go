@@ -39,6 +39,23 @@ func (m *Migration) back(r *runner, before State, running bool) {
 		d.Kept = campaign.KeptWithdrawn
 		return
 	}
+	// The place that she gave back may be somebody else's.
+	if n := m.new.nodes[before.Step]; n != nil && n.step.Kind() == campaign.StepTeam && before.Waiting && !r.s.Holdout &&
+		(before.Team == nil || before.Team.State != campaign.TeamOpen) {
+		d.Kept = campaign.KeptWithdrawn
+		return
+	}
+	if before.Team == nil || r.s.Team == nil || before.Team.Key != r.s.Team.Key {
+		if formed := r.leaveTeam(); !formed.IsZero() {
+			d.Kept = campaign.KeptMovedOn
+			r.at = formed
+			r.teamFormed(r.pl.nodes[r.s.Step], formed, 0)
+			return
+		}
+		if r.stopped() {
+			return
+		}
+	}
 	if d.Before = r.savedAs(&r.s); r.fault != nil {
 		return
 	}

@@ -23,7 +23,7 @@ func (r *runner) send(p *Pending) bool {
 		r.notSent(p, campaign.ReasonHoldout)
 		return true
 	case !p.Before.IsZero() && r.now.After(p.Before):
-		r.notSent(p, campaign.ReasonOfferEnded)
+		r.notSent(p, p.tooLate())
 		return true
 	}
 	at, why := r.allowed(m)
@@ -33,7 +33,7 @@ func (r *runner) send(p *Pending) bool {
 			r.notSent(p, why) // a cap without a span never frees
 			return true
 		case !p.Before.IsZero() && !at.Before(p.Before):
-			r.notSent(p, why, "detail", "the offer ends first")
+			r.notSent(p, why, "detail", p.endsFirst())
 			return true
 		}
 		p.Due = at
@@ -42,6 +42,9 @@ func (r *runner) send(p *Pending) bool {
 			r.traceAt(p.Step, campaign.TraceDelayed, "message", p.Message, "reason", why, "until", r.p.local(at))
 		}
 		return false
+	}
+	if p.Team != "" && !r.lookAtTeam(p) {
+		return r.asked == nil && r.fault == nil
 	}
 	via := p.Via
 	if len(via) == 0 {
@@ -73,6 +76,21 @@ func (r *runner) send(p *Pending) bool {
 	}
 	r.traceAt(p.Step, campaign.TraceSend, "message", p.Message, "channel", effect.Bodies[0].Channel)
 	return true
+}
+
+// tooLate is why a message is of no use any more.
+func (p *Pending) tooLate() string {
+	if p.Team != "" {
+		return campaign.ReasonTeamEnded
+	}
+	return campaign.ReasonOfferEnded
+}
+
+func (p *Pending) endsFirst() string {
+	if p.Team != "" {
+		return "the team's time ends first"
+	}
+	return "the offer ends first"
 }
 
 // offerOf finds the offer that a message is about; for others the one opened last.

@@ -41,6 +41,7 @@ type State struct {
 	Pending []Pending `json:"pending,omitempty"`
 	Asked   *Asked    `json:"asked,omitempty"`  // put last; the one a waiting ask step waits for
 	Review  *Review   `json:"review,omitempty"` // opened last; the one a waiting review step waits for
+	Team    *Team     `json:"team,omitempty"`   // come into last; the one for which a waiting team step waits
 	Goal    bool      `json:"goal,omitempty"`
 	Rounds  []Rounds  `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
 	Splits  []string  `json:"splits,omitempty"` // that the member was exposed to
@@ -104,6 +105,7 @@ type Pending struct {
 	// Offer is set when the message is about an offer, and of no use once that is
 	// taken or past Before.
 	Offer  string    `json:"offer,omitempty"`
+	Team   string    `json:"team,omitempty"` // in the same way, the key of the team that it is about
 	Before time.Time `json:"before,omitzero"`
 	// Blocks is set for a send step: the journey goes on when it is out.
 	Blocks bool   `json:"blocks,omitempty"`

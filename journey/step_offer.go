@@ -3,6 +3,7 @@ package journey
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -76,23 +77,33 @@ func (r *runner) enterOffer(n *node, s *campaign.MakeOffer) {
 // remind plans one reminder. One whose moment has passed is skipped; one that quiet
 // hours would push past the offer's end is moved to the last moment before them.
 func (r *runner) remind(n *node, o *Offer, rem campaign.Reminder, via []string, i int) {
-	due := o.ExpiresAt.Add(-rem.Before)
-	if due.Before(r.now) {
+	due, ok := r.reminderDue(rem, o.ExpiresAt)
+	if !ok {
 		r.trace(campaign.TraceNotSent, n.id, "message", rem.Send, "reason", campaign.ReasonPassed)
 		return
 	}
+	r.s.Pending = append(r.s.Pending, Pending{
+		Key: r.key(n.id, part("remind", i)), Step: n.id, Message: rem.Send, Via: via, Due: due,
+		Offer: o.ID, Before: o.ExpiresAt, Visit: r.s.Visit,
+	})
+}
+
+// reminderDue is the moment of a reminder of something that ends; ok is false where it has
+// passed.
+func (r *runner) reminderDue(rem campaign.Reminder, ends time.Time) (due time.Time, ok bool) {
+	due = ends.Add(-rem.Before)
+	if due.Before(r.now) {
+		return due, false
+	}
 	if r.respectsQuiet(rem.Send) {
-		if start, end, quiet := r.quietAt(due); quiet && !end.Before(o.ExpiresAt) {
+		if start, end, quiet := r.quietAt(due); quiet && !end.Before(ends) {
 			due = start.Add(-quietMargin)
 			if due.Before(r.now) {
 				due = r.now
 			}
 		}
 	}
-	r.s.Pending = append(r.s.Pending, Pending{
-		Key: r.key(n.id, part("remind", i)), Step: n.id, Message: rem.Send, Via: via, Due: due,
-		Offer: o.ID, Before: o.ExpiresAt, Visit: r.s.Visit,
-	})
+	return due, true
 }
 
 func (r *runner) lapse(n *node) {

@@ -107,6 +107,9 @@ type runner struct {
 	at    time.Time // of the thing that is being judged
 	steps int
 	fault error
+
+	again  bool   // the event was not judged: the team was formed before it
+	looked string // the key of the team whose numbers are of this turn
 }
 
 func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
@@ -131,6 +134,10 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 	if state.Review != nil {
 		v := *state.Review
 		r.s.Review = &v
+	}
+	if state.Team != nil {
+		t := *state.Team
+		r.s.Team = &t
 	}
 	r.sent = slices.Clone(in.Sent)
 	for k, v := range in.Taken {
@@ -173,11 +180,11 @@ func (r *runner) through(queue []*campaign.Event) []*campaign.Event {
 		switch {
 		case len(queue) > 0 && (due.IsZero() || r.in.EndNow || !queue[0].Stored.After(due)):
 			r.at = queue[0].Stored
-			r.event(queue[0])
-			if r.asked == nil {
+			if r.event(queue[0]); r.asked == nil && !r.again {
 				r.s.Cursor = max(r.s.Cursor, queue[0].Seq)
 				queue = queue[1:]
 			}
+			r.again = false
 		case r.in.EndNow:
 			r.at = r.now
 			r.leave(campaign.OutcomeEnded)
@@ -265,6 +272,8 @@ func (r *runner) enter(n *node) {
 		r.enterAsk(n, s)
 	case *campaign.OpenReview:
 		r.enterReview(n, s)
+	case *campaign.FormTeam:
+		r.enterTeam(n, s)
 	case *campaign.Goto:
 		r.enterGoto(n, s)
 	case *campaign.End:
@@ -275,6 +284,9 @@ func (r *runner) enter(n *node) {
 // event judges one event: may it end the journey, does the step wait for it, is it an
 // order for an offer, has it come too late, is it the goal.
 func (r *runner) event(e *campaign.Event) {
+	if r.again = r.formedBefore(e); r.again || r.stopped() {
+		return
+	}
 	if !e.Time.Before(r.s.Entered) && r.pl.Exit != nil && r.pl.Exit.Event == e.Type && r.s.Ending == "" && r.holds("exit", r.pl.exit, e) {
 		r.trace(campaign.TraceExited, "", "type", e.Type, "event", e.ID)
 		r.leave(campaign.OutcomeExited)
@@ -299,6 +311,8 @@ func (r *runner) event(e *campaign.Event) {
 			}
 		case *campaign.OpenReview:
 			moved = r.decided(n, e)
+		case *campaign.FormTeam:
+			moved = r.isFormed(n, e)
 		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
 			*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event, or for an order, which was judged above
 		}
@@ -362,6 +376,8 @@ func (r *runner) stepDue() time.Time {
 		}
 	case *campaign.OpenReview:
 		return r.s.Review.due()
+	case *campaign.FormTeam:
+		return r.s.Team.EndsAt
 	case *campaign.Send: // its message is pending
 	case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto,
 		*campaign.End: // never wait
@@ -393,6 +409,8 @@ func (r *runner) fire(due time.Time) {
 		r.notAnswered(n, s)
 	case *campaign.OpenReview:
 		r.reviewDue(n, s)
+	case *campaign.FormTeam:
+		r.teamDue(n)
 	case *campaign.Send, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
 		*campaign.Goto, *campaign.End:
 		r.fault = campaign.Errorf(campaign.CodeInternal, "step %s of journey %s has no timer", n.id, r.in.ID.Journey)
@@ -427,6 +445,12 @@ func (r *runner) finish(outcome string) {
 // leave ends the journey at once: open offers are withdrawn, and what this turn or an
 // earlier one had not yet sent is not sent.
 func (r *runner) leave(outcome string) {
+	if formed := r.leaveTeam(); !formed.IsZero() {
+		r.teamFormed(r.pl.nodes[r.s.Step], formed, 0)
+	}
+	if r.stopped() {
+		return
+	}
 	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() {
 		r.withdraw(r.s.Offer)
 	}
@@ -477,7 +501,10 @@ func (r *runner) with(e *campaign.Event) *rules.Facts { return r.withOffer(e, r.
 // withOffer is with for a message about an offer that need not be the one opened last.
 func (r *runner) withOffer(e *campaign.Event, o *Offer) *rules.Facts {
 	r.facts.Event, r.facts.Start, r.facts.Answers = e, r.s.Start, r.s.Answers
-	r.facts.Offer = nil
+	r.facts.Offer, r.facts.Team = nil, nil
+	if t := r.s.Team; t != nil {
+		r.facts.Team = &rules.TeamView{Code: t.Code, Size: t.Size, Joined: t.Joined, EndsAt: t.EndsAt, Leader: t.Leader}
+	}
 	if o != nil {
 		view := rules.OfferView{ID: o.ID, Name: o.Name, Price: o.Price, ListPrice: o.ListPrice, ExpiresAt: o.ExpiresAt}
 		if def, ok := r.p.def.Offer(o.Name); ok {

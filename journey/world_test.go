@@ -41,6 +41,8 @@ type world struct {
 	due     time.Time
 	listens []string
 	done    string
+	now     time.Time // of the turn that is being taken
+	teams   teams
 }
 
 func compile(t testing.TB, source string) *journey.Program {
@@ -138,6 +140,7 @@ func (w *world) take(now time.Time, types []string, questions []campaign.Behavio
 	inMemory func(journey.State, journey.Input) (journey.State, campaign.Decision, *campaign.Ask, error),
 ) campaign.Decision {
 	w.t.Helper()
+	w.now = now
 	in := journey.Input{
 		ID: w.id, Version: max(1, w.version), Now: now, Member: &w.member, Answers: map[string]campaign.Answer{},
 		Behaviour: map[campaign.Behaviour]campaign.BehaviourValue{}, Taken: map[string]int{}, Via: []string{"console"},
@@ -230,6 +233,8 @@ func (w *world) answer(ask *campaign.Ask) campaign.Answer {
 			w.budget[ask.Grant.Reward] = left - ask.Grant.Points
 		}
 		w.grants = append(w.grants, ask.Grant.Reward)
+	case ask.Team != nil:
+		return w.teams.answer(ask, w.now)
 	}
 	return campaign.Answer{OK: true}
 }
@@ -333,7 +338,7 @@ func (w *world) punctual(end time.Time) *world {
 var lasting = []campaign.TraceKind{
 	campaign.TraceRound, campaign.TraceRoundsOver, campaign.TraceExposed, campaign.TracePassed, campaign.TraceWaiting,
 	campaign.TraceLate, campaign.TraceHappened, campaign.TraceTimedOut, campaign.TraceReviewBackup, campaign.TraceReviewDecided,
-	campaign.TraceReviewOver, campaign.TraceReviewTooLate, campaign.TraceAnswered, campaign.TraceNotUnderstood,
+	campaign.TraceReviewOver, campaign.TraceReviewTooLate, campaign.TraceTeamFormed, campaign.TraceTeamFailed, campaign.TraceAnswered, campaign.TraceNotUnderstood,
 }
 
 // verdict is what must not depend on when turns ran.

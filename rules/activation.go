@@ -20,6 +20,7 @@ type Facts struct {
 	Member       *campaign.Member
 	Event, Start *campaign.Event
 	Offer        *OfferView
+	Team         *TeamView
 	// Answers are what the member has answered to the journey's questions, by name.
 	Answers map[string]json.RawMessage
 	// Behaviour answers the questions that Behaviours lists. One that is missing here is
@@ -152,7 +153,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case varNow:
 		a.now.setTime(a.facts.Now, a.env.loc)
 		return a.now.val, true
-	case varMember, varEvent, varStart, varOffer, varAnswers, varCampaign, varLiteral, varBehaviour, varSegment:
+	case varMember, varEvent, varStart, varOffer, varAnswers, varTeam, varCampaign, varLiteral, varBehaviour, varSegment:
 		return a, true
 	}
 	return nil, false

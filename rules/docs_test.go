@@ -38,6 +38,7 @@ func shown() *campaign.Definition {
 func shownFacts() *rules.Facts {
 	f := facts()
 	f.Answers = map[string]json.RawMessage{"goal": raw(`"lose"`)}
+	f.Team = &rules.TeamView{Code: "CDFGHJKMNP", Size: 3, Joined: 2, EndsAt: f.Offer.ExpiresAt, Leader: true}
 	f.Behaviour[campaign.Behaviour{Function: "last", Event: "lesson.attended"}] = campaign.BehaviourValue{Last: noon.Add(-18 * time.Hour)}
 	f.Behaviour[campaign.Behaviour{Function: "last", Event: "order.refunded"}] = campaign.BehaviourValue{}
 	return f
@@ -45,6 +46,7 @@ func shownFacts() *rules.Facts {
 
 func shownScope() rules.Scope {
 	sc := everywhere()
+	sc.Team = true
 	def := shown()
 	for _, q := range def.Journeys[0].Steps.Questions() {
 		for i := range q.Answers {

@@ -156,6 +156,10 @@ func (e *Env) in(sc Scope, key string) (*scoped, error) {
 		s.objects[varAnswers] = e.answersObject(sc.Answers)
 		s.variables = append(s.variables, varAnswers)
 	}
+	if sc.Team {
+		s.objects[varTeam] = teamObject()
+		s.variables = append(s.variables, varTeam)
+	}
 	s.variables = append(s.variables, varCampaign, varNow)
 
 	registry, err := types.NewRegistry()

@@ -152,6 +152,9 @@ func (r *resolver) unknownVariable(e ast.Expr, name string) {
 		issue.Message, issue.Hint = "`start` cannot be read here", "no journey has begun yet; readable are "+listNames(known)
 	case varOffer:
 		issue.Message, issue.Hint = "`offer` cannot be read here", "no offer has been made yet; readable are "+listNames(known)
+	case varTeam:
+		issue.Check = checkNotHere
+		issue.Message, issue.Hint = "`team` cannot be read here", "no team comes together in this journey; readable are "+listNames(known)
 	case varAnswers:
 		issue.Message, issue.Hint = "`answers` cannot be read here", "no question has been asked; readable are "+listNames(known)
 	default:

@@ -17,6 +17,7 @@ const (
 	varStart    = "start"
 	varOffer    = "offer"
 	varAnswers  = "answers"
+	varTeam     = "team"
 	varCampaign = "campaign"
 	varNow      = "now"
 )

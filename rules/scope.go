@@ -18,6 +18,7 @@ type Scope struct {
 	Start    []string            // event types that `start` may be
 	HasStart bool                // `start` can be read even if Start is empty: then it has id, type and time alone
 	Offer    bool                // `offer` can be read
+	Team     bool                // `team` can be read
 	Answers  []campaign.Property // what `answers` may hold; empty: it cannot be read
 }
 
@@ -28,7 +29,9 @@ func StartScope(event string) Scope { return Scope{Event: []string{event}} }
 // to the given events.
 func TriggerScope(j *campaign.Journey, events ...string) Scope {
 	_, offers := moves(j.Steps)
-	return Scope{Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Answers: answersOf(j)}
+	return Scope{
+		Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j),
+	}
 }
 
 // StepScope is the scope of the conditions and values inside a journey's steps. There,
@@ -41,7 +44,7 @@ func StepScope(j *campaign.Journey) Scope {
 	if offers {
 		events = append(events, campaign.EventOrderPaid)
 	}
-	return Scope{Event: events, Start: starts, HasStart: true, Offer: offers, Answers: answersOf(j)}
+	return Scope{Event: events, Start: starts, HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j)}
 }
 
 // MessageScope is the scope of a message's text: any journey of the campaign may send it,
@@ -53,6 +56,7 @@ func MessageScope(def *campaign.Definition) Scope {
 		sc.Event = append(sc.Event, of.Event...)
 		sc.Start = append(sc.Start, of.Start...)
 		sc.Offer = sc.Offer || of.Offer
+		sc.Team = sc.Team || of.Team
 		sc.Answers = append(sc.Answers, of.Answers...)
 	}
 	return sc
@@ -81,7 +85,7 @@ func moves(steps campaign.Steps) (events []string, offers bool) {
 		case *campaign.MakeOffer:
 			offers = true
 		case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set,
-			*campaign.Grant, *campaign.AskQuestion, *campaign.OpenReview, *campaign.Goto, *campaign.End: // wait for no event
+			*campaign.Grant, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.Goto, *campaign.End: // wait for no event
 		}
 		for _, block := range campaign.Children(s) {
 			inner, makes := moves(block.Steps)
@@ -103,7 +107,7 @@ func (sc Scope) normal() Scope {
 // key names a scope in the cache. Event names hold no control characters, so the
 // separators cannot be part of one.
 func (sc Scope) key() string {
-	n := len("  so") + 1
+	n := len("  sot") + 1
 	for _, list := range [2][]string{sc.Event, sc.Start} {
 		for _, e := range list {
 			n += len(e) + 1
@@ -125,6 +129,9 @@ func (sc Scope) key() string {
 	}
 	if sc.Offer {
 		b.WriteByte('o')
+	}
+	if sc.Team {
+		b.WriteByte('t')
 	}
 	for _, p := range sc.Answers {
 		b.WriteByte(2)

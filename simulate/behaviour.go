@@ -120,6 +120,11 @@ func (b *behaviour) decided(l *life, w *walk, d *campaign.Decision) {
 		return
 	}
 	for i := range d.Trace {
+		if kind := d.Trace[i].Kind; kind == campaign.TraceTeamOpened || kind == campaign.TraceTeamJoined {
+			for _, k := range b.r.waits[campaign.EventTeamFormed] {
+				b.react(l, k, nil)
+			}
+		}
 		if d.Trace[i].Kind != campaign.TraceWaiting {
 			continue
 		}
@@ -166,7 +171,7 @@ func (b *behaviour) react(l *life, i int, cause *campaign.Event) {
 			continue
 		}
 		told := happens
-		if b.r.pop.Late.Share > 0 {
+		if b.r.pop.Late.Share > 0 && r.Do.Name != campaign.EventTeamFormed { // which nobody has to tell of
 			if late := own.of(luckLate, 0); late.part() < b.r.pop.Late.Share {
 				told = told.Add(late.between(b.r.pop.Late.By.From, b.r.pop.Late.By.To))
 			}
@@ -203,6 +208,9 @@ func (b *behaviour) make(r *definitions.Reaction, i, since int, order string) fu
 	return func(l *life, f *future) bool {
 		if r.Unless != nil && b.kept(l, r.Unless, since) {
 			return false
+		}
+		if r.Do.Name == campaign.EventTeamFormed {
+			return l.formation(f)
 		}
 		b.told++
 		f.event.ID = l.member.ID + "/" + strconv.Itoa(b.told)

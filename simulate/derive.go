@@ -20,6 +20,7 @@ const (
 	derivedAwait  = 55 * definitions.Million / 100
 	derivedTakes  = 30 * definitions.Million / 100
 	derivedGoal   = 20 * definitions.Million / 100
+	derivedTeam   = 40 * definitions.Million / 100
 	derivedRefund = 2 * definitions.Million / 100
 	derivedLate   = 2 * definitions.Million / 100
 
@@ -175,6 +176,13 @@ func (d *derivation) waits() {
 					After: definitions.Span{From: max(time.Second, (s.For / 24).Truncate(time.Second)), To: s.For},
 				})
 			}
+			if _, ok := s.(*campaign.FormTeam); ok {
+				within := d.shortestTeam()
+				d.add(definitions.Reaction{
+					On: definitions.Trigger{Kind: definitions.OnWait, Name: campaign.EventTeamFormed}, Do: &campaign.EventType{Name: campaign.EventTeamFormed},
+					Chance: derivedTeam, After: definitions.Span{From: within / 24, To: within}, Times: 1,
+				})
+			}
 			if s, ok := s.(*campaign.MakeOffer); ok {
 				e, _ := d.p.def.Event(campaign.EventOrderPaid)
 				o, _ := d.p.def.Offer(s.Offer)
@@ -202,6 +210,18 @@ func (d *derivation) waits() {
 			}
 		}
 	}
+}
+
+// shortestTeam is the shortest time that a team of the campaign has. Which team it is that
+// a member waits for a population does not tell.
+func (d *derivation) shortestTeam() time.Duration {
+	shortest := campaign.MaxDuration
+	for i := range d.p.def.Journeys {
+		for _, s := range d.p.def.Journeys[i].Steps.Teams() {
+			shortest = min(shortest, s.Within)
+		}
+	}
+	return shortest
 }
 
 func (d *derivation) refunds() {

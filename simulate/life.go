@@ -31,6 +31,7 @@ type life struct {
 	granted map[string][]time.Time // by reward
 	queue   queue
 	reviews map[string]bool
+	teams   map[string]campaign.Team // that she came into, by code
 
 	asked     int
 	sweeps    bool        // an hourly sweep may let her in
@@ -288,6 +289,8 @@ func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 			l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
 		}
 		return a, nil
+	case ask.Team != nil:
+		return l.team(ask.Key, ask.Team), nil
 	}
 	return campaign.Answer{}, campaign.Errorf(campaign.CodeUnavailable,
 		"the core asks %s, which this build cannot rehearse: update banyan", nameOf(ask))

@@ -69,7 +69,7 @@ type StepReport struct {
 	Reached  int64             `json:"reached"` // entries that came here
 	Visits   int64             `json:"visits"`
 	Waiting  int64             `json:"waiting"`   // stand here at the end
-	Happened int64             `json:"happened"`  // what an await waited for, the answer or the decision that was asked for
+	Happened int64             `json:"happened"`  // what an await waited for, or the team of a team step; the answer or the decision that was asked for
 	TimedOut int64             `json:"timed_out"` // or not in time
 }
 

@@ -204,11 +204,11 @@ func (s *scribe) line(w *walk, m *mark, j *journeyTally, l *campaign.TraceLine) 
 			m.seen[at/64] |= bit
 			j.steps[at].reached += s.weight
 		}
-	case campaign.TraceHappened, campaign.TraceAnswered, campaign.TraceReviewDecided:
+	case campaign.TraceHappened, campaign.TraceAnswered, campaign.TraceReviewDecided, campaign.TraceTeamFormed:
 		if known {
 			j.steps[at].happened += s.weight
 		}
-	case campaign.TraceTimedOut, campaign.TraceReviewOver:
+	case campaign.TraceTimedOut, campaign.TraceReviewOver, campaign.TraceTeamFailed:
 		if known {
 			j.steps[at].timedOut += s.weight
 		}

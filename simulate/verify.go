@@ -149,6 +149,9 @@ func (v *verifier) play() error {
 		if e.Decide != "" {
 			f.ready = v.decision(e)
 		}
+		if e.Type == campaign.EventTeamFormed {
+			f.ready = v.formation(e)
+		}
 		l.queue.push(f)
 		if e.Stored.After(last) {
 			last = e.Stored
@@ -213,6 +216,17 @@ func (v *verifier) decision(e *definitions.TestEvent) func(*life, *future) bool 
 			}
 		}
 		v.fail(e.Mark, "decide when a journey waits for a decision", "nobody is asked for a decision at %s", v.when(l.now))
+		return false
+	}
+}
+
+// formation lets the team come together in which she waits at its moment.
+func (v *verifier) formation(e *definitions.TestEvent) func(*life, *future) bool {
+	return func(l *life, f *future) bool {
+		if l.formation(f) {
+			return true
+		}
+		v.fail(e.Mark, "tell of "+campaign.WordTeamFormed+" while a journey waits at a team step, or before its end", "no team is waited for at %s", v.when(l.now))
 		return false
 	}
 }

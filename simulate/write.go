@@ -94,7 +94,7 @@ func reactionText(r *definitions.Reaction) string {
 	if r.Do == nil {
 		out += "\n    enter: " + r.Enter
 	} else {
-		out += "\n    do: " + r.Do.Name
+		out += "\n    do: " + eventWord(r.Do.Name)
 	}
 	if len(r.With) > 0 {
 		out += "\n    with: {" + givenText(r.With) + "}"
@@ -121,11 +121,19 @@ func reactionText(r *definitions.Reaction) string {
 	return out
 }
 
+// eventWord is what a population calls an event.
+func eventWord(name string) string {
+	if name == campaign.EventTeamFormed {
+		return campaign.WordTeamFormed
+	}
+	return name
+}
+
 func triggerText(t *definitions.Trigger) string {
 	if t.Kind == definitions.OnArrive {
 		return t.Kind
 	}
-	out := "{" + t.Kind + ": " + t.Name
+	out := "{" + t.Kind + ": " + eventWord(t.Name)
 	if t.Kind == definitions.OnOffer && t.State != campaign.OfferOpen {
 		out += ", state: " + string(t.State)
 	}

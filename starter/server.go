@@ -131,7 +131,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
 		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
-		s.registerEvents, s.registerEntries, s.registerOffers, s.registerReviews, s.registerKeys, s.registerDocs,
+		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerKeys, s.registerDocs,
 	} {
 		register()
 	}

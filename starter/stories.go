@@ -64,6 +64,10 @@ func (s *Server) registerStories() {
 		list, err := ofMember(ctx, in, s.store.MemberOffers)
 		return &answer[OfferList]{OfferList{offerAnswers(list)}}, err
 	})
+	handle(s, op("teams", "The teams that a member came into, the newest first"), func(ctx context.Context, in *MemberPath) (*answer[TeamList], error) {
+		list, err := ofMember(ctx, in, s.store.MemberTeams)
+		return &answer[TeamList]{TeamList{teamAnswers(list)}}, err
+	})
 	handle(s, op("messages", "The messages to a member, the newest first, with those not sent"), func(ctx context.Context, in *MemberPath) (*answer[MessageList], error) {
 		list, err := ofMember(ctx, in, s.store.MemberMessages)
 		return &answer[MessageList]{MessageList{notNil(list)}}, err

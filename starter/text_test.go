@@ -173,6 +173,18 @@ func TestDoctor(t *testing.T) {
 				"select 'k', 'decision', campaign, id, member, 'approved', 'li', now(), now() from journeys limit 1",
 			"delete from reviews where key = 'k'",
 		},
+		{
+			"teams", "insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at) " +
+				"select 'k', 'CDFGHJKMNP', campaign, version, journey, '1', 3, 1, 1, 'open', now(), now() from journeys limit 1",
+			"delete from teams",
+		},
+		{
+			"teams", "with t as (insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closed_at) " +
+				"select 'k', 'CDFGHJKMNP', campaign, version, journey, '1', 2, 2, 2, 'formed', now(), now(), now() from journeys limit 1 returning id) " +
+				"insert into team_members (team, number, member, journey, joined_at) " +
+				"select t.id, n, 'm-' || n, j.id, now() from t, (select id from journeys limit 1) j, generate_series(1, 2) n",
+			"with gone as (delete from team_members returning team) delete from teams where id in (select team from gone)",
+		},
 		{"event numbers", "update members set event_seq = 5 where id = 'm-02'", "update members set event_seq = 0 where id = 'm-02'"},
 		{"router", "insert into intents (kind, member, created_at) values ('member', 'm-02', now() - interval '1 hour')", "delete from intents"},
 		{

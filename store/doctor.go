@@ -47,7 +47,7 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			return err
 		}
 		for _, check := range []func(context.Context, *db.Queries) (Finding, error){
-			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkReviews, checkSequences, checkIntents, checkEffects,
+			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
 		} {
 			f, err := check(ctx, q)
 			if err != nil {
@@ -122,6 +122,14 @@ func checkReviews(ctx context.Context, q *db.Queries) (Finding, error) {
 		return Finding{Check: "reviews", OK: true, Detail: "every open review has a journey that waits for it, and every decision was told"}, err
 	}
 	return Finding{Check: "reviews", Detail: fmt.Sprintf("%d open reviews for which no journey waits, %d decisions that no journey was told of", r.Forgotten, r.Untold)}, err
+}
+
+func checkTeams(ctx context.Context, q *db.Queries) (Finding, error) {
+	r, err := q.DoctorTeams(ctx, newsOfTeam)
+	if r.Miscounted+r.Untold == 0 {
+		return Finding{Check: "teams", OK: true, Detail: "every team counts its members, and those of a formed one were told"}, err
+	}
+	return Finding{Check: "teams", Detail: fmt.Sprintf("%d teams that count other members than they have, %d formed ones of which somebody was not told", r.Miscounted, r.Untold)}, err
 }
 
 func checkSequences(ctx context.Context, q *db.Queries) (Finding, error) {

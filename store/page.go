@@ -52,11 +52,13 @@ type PageTx struct {
 	rest    pgx.Batch // statements for single rows
 	queued  *db.Queries
 	columns columns
+	news    bool // for routers, once it is committed
 }
 
 // InTurns opens a transaction for turns of journeys and commits it if do succeeds: all
 // of them or none. do runs again from the start when PostgreSQL broke the transaction off.
 func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) error) error {
+	news := false
 	err := retry(ctx, func() error {
 		return s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
 			p := &PageTx{conn: c.Conn(), q: db.New(c.Conn())}
@@ -68,6 +70,7 @@ func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) 
 			if err == nil {
 				err = p.save(ctx)
 			}
+			news = p.news
 			if err == nil || p.conn.IsClosed() {
 				return err
 			}
@@ -79,6 +82,9 @@ func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) 
 			return err
 		})
 	})
+	if err == nil && news {
+		s.Notify()
+	}
 	return translate(err, "take a turn")
 }
 

@@ -17,7 +17,7 @@ type Intent struct {
 	Kind    IntentKind
 	Member  string
 	Journey int64
-	Event   *StoredEvent // kind event
+	Event   *StoredEvent // kind event and team
 	Created time.Time
 }
 
@@ -28,6 +28,7 @@ type IntentKind string
 const (
 	IntentEvent  IntentKind = "event"  // an event was stored
 	IntentMember IntentKind = "member" // a member changed
+	IntentTeam   IntentKind = "team"   // her team is complete; it is a stored event when it is routed
 	IntentStart  IntentKind = "start"  // a journey's workflow is to be started
 	IntentPoke   IntentKind = "poke"   // a journey is to look again
 	IntentSlice  IntentKind = "slice"  // somebody of a slice is due
@@ -36,7 +37,7 @@ const (
 	IntentRecheck IntentKind = "recheck"
 )
 
-// RouteTx is the open transaction of a batch of event and member intents: the intents
+// RouteTx is the open transaction of a batch of event, member and team intents: the intents
 // are locked against other routers, their members against turns and further events.
 type RouteTx struct {
 	EntryTx
@@ -57,7 +58,7 @@ func (e *IntentError) Error() string { return e.err.Error() }
 // Unwrap gives the reason.
 func (e *IntentError) Unwrap() error { return e.err }
 
-// Route takes up to most intents of kind event and member and hands them to do. They
+// Route takes up to most intents of kind event, member and team and hands them to do. They
 // are done when do succeeds, and stay for the next try when it does not. It answers
 // how many there were.
 func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n int, err error) {
@@ -97,6 +98,7 @@ func (t *RouteTx) Later(in *Intent) { t.later = append(t.later, in.ID) }
 // load reads what the intents are about. They are known themselves even if that fails.
 func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	var members, events []string
+	var news []int64
 	for _, r := range rows {
 		in := Intent{ID: r.ID, Kind: IntentKind(r.Kind), Created: r.CreatedAt}
 		if r.Member != nil {
@@ -107,10 +109,18 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 			in.Event = &StoredEvent{Event: campaign.Event{ID: *r.Event}}
 			events = append(events, *r.Event)
 		}
+		if in.Kind == IntentTeam {
+			news = append(news, in.ID)
+		}
 		t.Intents = append(t.Intents, in)
 	}
 	if err := t.lock(ctx, members); err != nil || len(events) == 0 {
 		return err
+	}
+	if len(news) > 0 {
+		if err := t.q.StoreNewsOfTeams(ctx, newsOfTeam, news, campaign.EventTeamFormed); err != nil {
+			return err
+		}
 	}
 	found, err := t.q.EventsByID(ctx, events)
 	if err != nil {

@@ -80,6 +80,8 @@ func (t *TurnTx) Answer(ctx context.Context, turn int, ask *campaign.Ask) (campa
 		return t.take(ctx, ask.Take)
 	case ask.Grant != nil:
 		return t.grant(ctx, turn, ask)
+	case ask.Team != nil:
+		return t.team(ctx, ask)
 	}
 	return campaign.Answer{}, campaign.Errorf(campaign.CodeInternal, "the core asked nothing")
 }

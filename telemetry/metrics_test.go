@@ -198,6 +198,7 @@ banyan_intents_oldest_seconds{kind="poke"} 90
 banyan_intents_oldest_seconds{kind="recheck"} 0
 banyan_intents_oldest_seconds{kind="slice"} 0
 banyan_intents_oldest_seconds{kind="start"} 0
+banyan_intents_oldest_seconds{kind="team"} 0
 `, "banyan_budget_points_left", "banyan_intents_oldest_seconds")
 	}
 	cancel()

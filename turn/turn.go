@@ -182,6 +182,11 @@ func (t *Taker) take(ctx context.Context, page *store.PageTx, list []*one) error
 			ID: o.j.ID, Version: o.j.Version, Member: o.tx.Member(), Answers: map[string]campaign.Answer{}, Via: t.Via,
 			EndNow: o.j.CampaignState == store.StateEnded, Events: f.Events, Now: f.Now, Behaviour: f.Behaviour, Sent: f.Sent, Taken: f.Taken,
 		}
+	}
+	if err := lockTeams(ctx, page, list); err != nil {
+		return err
+	}
+	for _, o := range list {
 		if err := o.run(ctx); err != nil {
 			return err
 		}
@@ -211,8 +216,9 @@ func (o *one) need() (*store.Need, error) {
 	return n, nil
 }
 
-func (o *one) run(ctx context.Context) error {
-	step, turn := o.program.Turn, o.j.Turn+1
+// step is what the core is to do, and the number of the turn in which it does it.
+func (o *one) step() (step func(journey.State, journey.Input) (campaign.Decision, *campaign.Ask, error), turn int) {
+	step, turn = o.program.Turn, o.j.Turn+1
 	if o.j.Done {
 		step, turn = o.program.After, o.j.Turn
 	}
@@ -227,6 +233,11 @@ func (o *one) run(ctx context.Context) error {
 	case o.migration != nil && !o.more: // one that has more to judge is not of one moment
 		step = o.migration.Turn
 	}
+	return step, turn
+}
+
+func (o *one) run(ctx context.Context) error {
+	step, turn := o.step()
 	for range maxAsks {
 		decision, ask, err := step(o.state, o.in)
 		if err != nil {

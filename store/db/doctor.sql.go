@@ -471,6 +471,30 @@ func (q *Queries) DoctorStock(ctx context.Context) ([]DoctorStockRow, error) {
 	return items, nil
 }
 
+const doctorTeams = `-- name: DoctorTeams :one
+select (count(*) filter (where t.joined <> (select count(*) from team_members m where m.team = t.id and m.left_at is null)))::bigint as miscounted,
+       (count(*) filter (where t.state = 'formed' and exists (
+           select from team_members m
+            where m.team = t.id and m.left_at is null and m.number < t.came
+              and not exists (select from events e where e.id = $1::text || t.id || '/' || m.journey)
+              and not exists (select from intents i where i.kind = 'team' and i.journey = m.journey))))::bigint as untold
+  from teams t
+`
+
+type DoctorTeamsRow struct {
+	Miscounted int64
+	Untold     int64
+}
+
+// A team counts its members, and of one that is formed each of them was told or is going to
+// be, but the one who came last and was answered at once.
+func (q *Queries) DoctorTeams(ctx context.Context, prefix string) (DoctorTeamsRow, error) {
+	row := q.db.QueryRow(ctx, doctorTeams, prefix)
+	var i DoctorTeamsRow
+	err := row.Scan(&i.Miscounted, &i.Untold)
+	return i, err
+}
+
 const doctorUnderWay = `-- name: DoctorUnderWay :many
 select j.id, j.workflow_id
   from journeys j

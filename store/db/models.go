@@ -316,6 +316,33 @@ type Slice struct {
 	WorkflowID string
 }
 
+type Team struct {
+	ID        int64
+	Key       string
+	Code      string
+	Campaign  string
+	Version   int32
+	Journey   string
+	Place     string
+	Size      int32
+	Joined    int32
+	Came      int32
+	State     string
+	OpenedAt  time.Time
+	EndsAt    time.Time
+	ClosedAt  *time.Time
+	CreatedAt time.Time
+}
+
+type TeamMember struct {
+	Team     int64
+	Number   int32
+	Member   string
+	Journey  int64
+	JoinedAt time.Time
+	LeftAt   *time.Time
+}
+
 type Trace struct {
 	ID       int64
 	Journey  int64

@@ -250,7 +250,7 @@ func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]IntentsTo
 }
 
 const intentsToRoute = `-- name: IntentsToRoute :many
-select id, kind, campaign, member, event, journey, slice, created_at, due_at, tries, reason from intents where kind in ('event', 'member') and due_at <= statement_timestamp()
+select id, kind, campaign, member, event, journey, slice, created_at, due_at, tries, reason from intents where kind in ('event', 'member', 'team') and due_at <= statement_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 

@@ -90,11 +90,11 @@ create table schedules (
 -- What the router has still to do. An intent is deleted in the transaction that did it.
 create table intents (
     id          bigint generated always as identity primary key,
-    kind        text not null check (kind in ('event', 'member', 'start', 'poke', 'recheck', 'slice')),
+    kind        text not null check (kind in ('event', 'member', 'team', 'start', 'poke', 'recheck', 'slice')),
     campaign    text not null default '',          -- kind start, poke, recheck: nobody waits for another campaign's
     member      text,
-    event       text,                              -- kind event; of a poke, the event that caused it
-    journey     bigint,                            -- kind start, poke, recheck
+    event       text,                              -- kind event; of a poke, the event that caused it; of a team, the one that is to be stored
+    journey     bigint,                            -- kind team, start, poke, recheck
     slice       int,                               -- kind slice: somebody of it is due
     created_at  timestamptz not null default now(),
     due_at      timestamptz not null default now(), -- not before; moved on by failures
@@ -103,7 +103,7 @@ create table intents (
 );
 -- One for each half of the router: a million starts that wait for Temporal must not
 -- stand in the way of events.
-create index intents_route on intents (due_at, id) where kind in ('event', 'member');
+create index intents_route on intents (due_at, id) where kind in ('event', 'member', 'team');
 create index intents_slice on intents (slice) where kind = 'slice';
 -- A lane for each kind and campaign, from which deliveries are taken in turn.
 create index intents_deliver on intents (kind, campaign, due_at, id) where kind in ('start', 'poke', 'recheck', 'slice');
@@ -416,6 +416,44 @@ create table reviews (
 create index reviews_campaign on reviews (campaign, state);
 create index reviews_open on reviews (id) where state = 'open';
 
+-- Members who come together at a step of a journey. Who changes a team, or says that its
+-- time is over, holds its row: so it never has more members than its size, and all are
+-- told the same. The code is its own, made by chance, and no way to the members.
+create table teams (
+    id          bigint generated always as identity primary key,
+    key         text not null unique,               -- of the step's visit that opened it
+    code        text not null unique,
+    campaign    text not null,
+    version     int  not null,                      -- of the journey that opened it
+    journey     text not null,
+    place       text not null,                      -- the step: its label or, without one, its id
+    size        int  not null check (size between 2 and 100),
+    joined      int  not null check (joined between 0 and size), -- who are in it now
+    came        int  not null,                      -- who have ever come into it
+    state       text not null check (state in ('open', 'formed', 'failed', 'withdrawn')),
+    opened_at   timestamptz not null,               -- these times are the campaign's
+    ends_at     timestamptz not null,
+    closed_at   timestamptz,
+    created_at  timestamptz not null default clock_timestamp(),
+    check ((state = 'open') = (closed_at is null)),
+    check ((state = 'formed') = (joined = size)),
+    check ((state = 'withdrawn') = (joined = 0))
+) with (fillfactor = 70);
+create index teams_campaign on teams (campaign, state);
+
+create table team_members (
+    team       bigint not null references teams,
+    number     int  not null check (number > 0),    -- in the order of coming; of those in it the first is the leader
+    member     text not null,
+    journey    bigint not null references journeys,
+    joined_at  timestamptz not null,                -- campaign time
+    left_at    timestamptz,                         -- campaign time; null: in it
+    primary key (team, number)
+);
+create unique index team_members_once on team_members (team, member) where left_at is null;
+create index team_members_journey on team_members (journey);
+create index team_members_member on team_members (member);
+
 create table api_keys (
     id          bigint generated always as identity primary key,
     name        text not null,
@@ -438,7 +476,7 @@ create table idempotency (
 );
 
 -- +goose Down
-drop table idempotency, api_keys, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+drop table idempotency, api_keys, team_members, teams, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
     offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function append_only();

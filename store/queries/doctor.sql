@@ -46,6 +46,17 @@ select (count(*) filter (where r.state = 'open' and (j.status = 'done' or j.step
   from reviews r join journeys j on j.id = r.journey
  where r.kind = 'decision' and (r.state = 'open' or r.decided_by <> '');
 
+-- name: DoctorTeams :one
+-- A team counts its members, and of one that is formed each of them was told or is going to
+-- be, but the one who came last and was answered at once.
+select (count(*) filter (where t.joined <> (select count(*) from team_members m where m.team = t.id and m.left_at is null)))::bigint as miscounted,
+       (count(*) filter (where t.state = 'formed' and exists (
+           select from team_members m
+            where m.team = t.id and m.left_at is null and m.number < t.came
+              and not exists (select from events e where e.id = sqlc.arg(prefix)::text || t.id || '/' || m.journey)
+              and not exists (select from intents i where i.kind = 'team' and i.journey = m.journey))))::bigint as untold
+  from teams t;
+
 -- name: DoctorIntents :one
 -- That a whole campaign looks again may take its time, and lets everything else go first. What
 -- is put aside is told by itself.
