@@ -49,8 +49,12 @@ func (a *Activities) Send(ctx context.Context, key, channel string) (campaign.Se
 	case attempt.Next != "":
 		return campaign.SendResult{Outcome: campaign.SendRefused, Next: attempt.Next}, nil
 	}
+	rest := failure.RetryAfter
+	if o.Kind == campaign.KindCall {
+		rest = restOf(o, failure)
+	}
 	return campaign.SendResult{}, temporal.NewApplicationErrorWithOptions(
-		"not delivered: "+failure.Reason, string(failure.Class), temporal.ApplicationErrorOptions{NextRetryDelay: failure.RetryAfter})
+		"not delivered: "+failure.Reason, string(failure.Class), temporal.ApplicationErrorOptions{NextRetryDelay: rest})
 }
 
 const (
@@ -67,8 +71,13 @@ const (
 // SendSlice delivers the messages of a slice's members that wait for a channel, page
 // after page, until none is due or its span is over.
 func (a *Activities) SendSlice(ctx context.Context, in campaign.SliceInput) (result campaign.SendSliceResult, err error) {
+	most := sendPage
+	if in.Via == campaign.ChannelCall {
+		most = callPage
+		defer beating(ctx)()
+	}
 	for began := time.Now(); ; {
-		list, err := a.Messages.OutgoingInSlice(ctx, in.Slice, in.Via, sendPage)
+		list, err := a.Messages.OutgoingInSlice(ctx, in.Slice, in.Via, most)
 		if err != nil {
 			return result, a.failed(ctx, campaign.ActivitySendSlice, err, slog.Int("slice", in.Slice))
 		}
@@ -129,6 +138,9 @@ func (a *Activities) sendPage(ctx context.Context, list []campaign.Outgoing, cha
 				attempts[i], failure = a.deliver(ctx, o, channel)
 				if attempts[i].State == "" && failure != nil {
 					attempts[i].Again = max(failure.RetryAfter, backoff(o.Attempts))
+					if o.Kind == campaign.KindCall {
+						attempts[i].Again = restOf(o, failure)
+					}
 				}
 			}
 		})
@@ -168,7 +180,7 @@ func (a *Activities) before(o *campaign.Outgoing, channel string) (end campaign.
 	doubt := func(state campaign.SendOutcome, reason string) {
 		end.State, end.Reason = state, reason
 		if o.InDoubt {
-			end.State, end.Reason = campaign.SendUnknown, campaign.ReasonUnknown
+			uncertain(&end, o)
 		}
 	}
 	_, next, ok := o.Body(channel)
@@ -180,6 +192,8 @@ func (a *Activities) before(o *campaign.Outgoing, channel string) (end campaign.
 		refuse(&end, next)
 	case o.InDoubt && !channels.Idempotent(via):
 		doubt(campaign.SendUnknown, campaign.ReasonUnknown)
+	case !o.Deadline.IsZero() && o.Now.After(o.Deadline) && o.Kind == campaign.KindCall:
+		doubt(campaign.SendDropped, campaign.ReasonNotMade)
 	case !o.Deadline.IsZero() && o.Now.After(o.Deadline):
 		doubt(campaign.SendDropped, campaign.ReasonDeadline)
 	default:
@@ -195,11 +209,15 @@ func (a *Activities) deliver(ctx context.Context, o *campaign.Outgoing, channel 
 	end := campaign.Attempt{Of: o, Channel: channel}
 	receipt, err := via.Deliver(ctx, message(o, channel, body))
 	if err == nil {
-		end.State, end.ProviderID = campaign.SendSent, receipt.ProviderID
+		end.State, end.ProviderID, end.Returned = campaign.SendSent, receipt.ProviderID, receipt.Returned
 		return end, nil
 	}
 	failure := channels.AsFailure(err)
-	a.undelivered(o, &end, next, via, failure)
+	if o.Kind == campaign.KindCall {
+		uncalled(o, &end, failure)
+	} else {
+		a.undelivered(o, &end, next, via, failure)
+	}
 	if end.State == "" && end.Next == "" {
 		a.Log.InfoContext(ctx, "message not delivered, to be tried again", "campaign", o.Campaign, "journey", o.JourneyRow,
 			"message", o.Name, "channel", channel, "class", failure.Class, "reason", failure.Reason)

@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,8 @@ type desk struct {
 	delivered []channels.Message
 	safe      bool // the provider takes our key
 	broken    error
+	asked     []int                      // how large pages were to be
+	returned  map[string]json.RawMessage // what a service answers
 }
 
 func (d *desk) Outgoing(context.Context, ...string) ([]campaign.Outgoing, error) {
@@ -43,6 +46,7 @@ func (d *desk) Outgoing(context.Context, ...string) ([]campaign.Outgoing, error)
 }
 
 func (d *desk) OutgoingInSlice(_ context.Context, _ int, _ string, most int) ([]campaign.Outgoing, error) {
+	d.asked = append(d.asked, most)
 	list := d.page[:min(most, len(d.page))]
 	d.page = d.page[len(list):]
 	return list, d.broken
@@ -88,7 +92,7 @@ func (l line) Deliver(_ context.Context, m channels.Message) (channels.Receipt, 
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.delivered = append(l.delivered, m)
-	return channels.Receipt{ProviderID: "p-1"}, l.fails
+	return channels.Receipt{ProviderID: "p-1", Returned: l.returned}, l.fails
 }
 
 func message() campaign.Outgoing {

@@ -96,6 +96,10 @@ func TestStepsRoundTrip(t *testing.T) {
 			Size: 3, Within: time.Hour, Join: "start.team", Announce: "m", Remind: []campaign.Reminder{{Before: time.Minute, Send: "m"}},
 			Via: []string{"a"}, Formed: inner, Failed: inner,
 		},
+		&campaign.CallService{
+			URL: "https://crm.example.com/levels", Body: "{}", SaveAs: "crm", For: time.Hour, Timeout: time.Second, Otherwise: inner,
+			Returns: []campaign.CallField{{Name: "a", Type: campaign.TypeString, OneOf: []string{"x"}}, {Name: "b", Type: campaign.TypeMoney, Optional: true}},
+		},
 		&campaign.Goto{Target: "l"},
 		&campaign.End{StepCommon: campaign.StepCommon{ID: "9", Label: "l", Line: 7}, Outcome: "o"},
 	}
@@ -133,7 +137,7 @@ func TestTraceWords(t *testing.T) {
 			"channel": "console", "what": "it", "price": "¥1.00", "paid": "¥0.50", "points": "10", "reward": "gift", "type": "ping",
 			"where": "exit", "detail": "why", "name": "send hi", "tags": "vip", "attribute": "city", "case": "true", "label": "again",
 			"outcome": "done", "value": "¥1.00", "by": "ping", "split": "s", "arm": "A", "round": "2", "times": "3",
-			"role": "coach", "answer": "goal", "backup": "owner", "decided": "approved", "why": "good",
+			"role": "coach", "answer": "goal", "call": "crm", "backup": "owner", "decided": "approved", "why": "good",
 			"from_version": "1", "to_version": "2", "from": "1", "to": "2", "team": "23CD", "size": "3", "joined": "2",
 		}}
 		for _, lang := range []campaign.Lang{campaign.English, campaign.Chinese} {

@@ -62,8 +62,8 @@ const (
 	KeptOver    = "over"     // it ended on its own version first
 	KeptEnding  = "ending"   // it is over but for delayed messages
 	KeptMovedOn = "moved_on" // it stands at another step by now, for which nothing was chosen
-	// KeptWithdrawn: the move withdrew the review for which it waited, or left its team, and
-	// that is not taken back.
+	// KeptWithdrawn: the move withdrew the review, or gave up the call, for which it waited, or
+	// left its team, and that is not taken back.
 	KeptWithdrawn = "withdrawn"
 	KeptFailed    = "failed" // its turn could not be taken
 	// KeptBehind is for the driver alone: there is more to judge than one turn does, and

@@ -39,6 +39,7 @@ const (
 	StepAsk    StepKind = "ask"
 	StepReview StepKind = "review"
 	StepTeam   StepKind = "team"
+	StepCall   StepKind = "call"
 	StepGoto   StepKind = "goto"
 	StepEnd    StepKind = "end"
 )
@@ -60,6 +61,7 @@ var newStep = map[StepKind]func() Step{
 	StepAsk:    func() Step { return new(AskQuestion) },
 	StepReview: func() Step { return new(OpenReview) },
 	StepTeam:   func() Step { return new(FormTeam) },
+	StepCall:   func() Step { return new(CallService) },
 	StepGoto:   func() Step { return new(Goto) },
 	StepEnd:    func() Step { return new(End) },
 }
@@ -68,7 +70,7 @@ var newStep = map[StepKind]func() Step{
 func StepKinds() []StepKind {
 	return []StepKind{
 		StepSend, StepWait, StepAwait, StepOffer, StepChoose, StepSplit, StepRepeat, StepTag, StepUntag, StepSet, StepGrant,
-		StepAsk, StepReview, StepTeam, StepGoto, StepEnd,
+		StepAsk, StepReview, StepTeam, StepCall, StepGoto, StepEnd,
 	}
 }
 
@@ -238,6 +240,21 @@ type OpenReview struct {
 	Rejected  Steps          `json:"rejected,omitempty"`
 }
 
+// CallService puts a question to an outside service and waits for its answer, for the
+// span For in all. Answered, the fields of Returns are readable under the name SaveAs;
+// when the service refuses for good, answers something else or the time is over, Otherwise
+// runs.
+type CallService struct {
+	StepCommon
+	URL       string        `json:"url"`
+	Body      string        `json:"body,omitempty"` // CEL; empty: an empty object
+	Returns   []CallField   `json:"returns,omitempty"`
+	SaveAs    string        `json:"save_as,omitempty"` // empty: nothing is read of the answer
+	For       time.Duration `json:"for"`
+	Timeout   time.Duration `json:"timeout"` // of one try
+	Otherwise Steps         `json:"otherwise,omitempty"`
+}
+
 // Goto goes on at a labelled step: forward, or back over a step that waits.
 type Goto struct {
 	StepCommon
@@ -288,6 +305,9 @@ func (*AskQuestion) Kind() StepKind { return StepAsk }
 
 // Kind implements Step.
 func (*OpenReview) Kind() StepKind { return StepReview }
+
+// Kind implements Step.
+func (*CallService) Kind() StepKind { return StepCall }
 
 // Kind implements Step.
 func (*Goto) Kind() StepKind { return StepGoto }
@@ -407,6 +427,8 @@ func stepName(s Step) string {
 		return "review by " + s.By
 	case *FormTeam:
 		return fmt.Sprintf("team of %d", s.Size)
+	case *CallService:
+		return "call " + s.Name()
 	case *Goto:
 		return "goto " + s.Target
 	case *End:
@@ -443,6 +465,8 @@ func Children(s Step) []Block {
 		return []Block{{"approved", s.Approved}, {"rejected", s.Rejected}}
 	case *FormTeam:
 		return []Block{{"formed", s.Formed}, {"failed", s.Failed}}
+	case *CallService:
+		return []Block{{"otherwise", s.Otherwise}}
 	case *Send, *Wait, *Tag, *Untag, *Set, *Grant, *Goto, *End:
 		return nil
 	}

@@ -69,6 +69,12 @@ const (
 	TraceTeamFormed    TraceKind = "team_formed"
 	TraceTeamFailed    TraceKind = "team_failed"
 	TraceTeamLeft      TraceKind = "team_left"
+	TraceCalled        TraceKind = "called"
+	TraceCallSkipped   TraceKind = "call_skipped"
+	TraceCallAnswered  TraceKind = "call_answered"
+	TraceCallRefused   TraceKind = "call_refused"
+	TraceCallTooLate   TraceKind = "call_too_late"
+	TraceCallDropped   TraceKind = "call_withdrawn"
 	TraceFault         TraceKind = "fault"
 )
 
@@ -82,6 +88,7 @@ func TraceKinds() []TraceKind {
 		TraceAsked, TraceAnswered, TraceNotUnderstood,
 		TraceReviewOpened, TraceReviewSkipped, TraceReviewBackup, TraceReviewDecided, TraceReviewOver, TraceReviewTooLate, TraceReviewDropped,
 		TraceTeamOpened, TraceTeamJoined, TraceTeamNotJoined, TraceTeamSkipped, TraceTeamFormed, TraceTeamFailed, TraceTeamLeft,
+		TraceCalled, TraceCallSkipped, TraceCallAnswered, TraceCallRefused, TraceCallTooLate, TraceCallDropped,
 	}
 }
 
@@ -103,6 +110,14 @@ const (
 	ReasonAnswered   = "answered"
 	ReasonMigrated   = "migrated"
 	ReasonTeamEnded  = "team_over" // formed, failed or left
+)
+
+// Reasons for which a call is not answered, beside those of the caller, such as http_404.
+const (
+	ReasonUnfit    = "answer_unfit"  // the answer is not what the step declares
+	ReasonNoBody   = "no_body"       // the expression of the body has no value
+	ReasonNoAnswer = "no_answer"     // its time is over; it may have been made
+	ReasonNotMade  = "call_not_made" // its time is over, and it was certainly not made
 )
 
 // Reasons for which a repeat goes into no further round.

@@ -24,6 +24,10 @@ var reasonsEnglish = map[string]string{
 	TeamFull:         "it has all its members",
 	TeamEnded:        "its time is over",
 	TeamTwice:        "this member is in it already",
+	ReasonUnfit:      "the answer is not what the step declares",
+	ReasonNoBody:     "what is to be sent could not be worked out",
+	ReasonNoAnswer:   "no answer came in time; the service may have done it",
+	ReasonNotMade:    "the service could not be called in time",
 	RefusedStock:     "sold out",
 	RefusedPerMember: "the limit per member is reached",
 	RefusedBudget:    "the budget is used up",
@@ -53,6 +57,10 @@ var reasonsChinese = map[string]string{
 	TeamFull:         "该队伍已满员",
 	TeamEnded:        "该队伍已到时间",
 	TeamTwice:        "该会员已在队伍中",
+	ReasonUnfit:      "应答不符合步骤的声明",
+	ReasonNoBody:     "无法算出要发送的内容",
+	ReasonNoAnswer:   "未按时应答，对方可能已处理",
+	ReasonNotMade:    "未能按时调用该服务",
 	RefusedStock:     "已售罄",
 	RefusedPerMember: "已达每人上限",
 	RefusedBudget:    "预算已用完",
@@ -171,6 +179,20 @@ var traceEnglish = wording{
 		return "the time is over" + by(" and team ", closed(p("team"), " had "+p("joined")+" of "+p("size")+" members"))
 	},
 	TraceTeamLeft: func(p func(string) string) string { return "left team " + p("team") + " and gave the place back" },
+	TraceCalled: func(p func(string) string) string {
+		return "called " + p("call") + ", waits for its answer until " + p("until")
+	},
+	TraceCallSkipped:  func(p func(string) string) string { return p("call") + " was NOT called: " + p("reason") },
+	TraceCallAnswered: func(p func(string) string) string { return p("call") + " answered" },
+	TraceCallRefused: func(p func(string) string) string {
+		return p("call") + " gave no answer: " + p("reason") + by(" – ", p("detail"))
+	},
+	TraceCallTooLate: func(p func(string) string) string {
+		return p("call") + " answered when its time was over, so it changed nothing"
+	},
+	TraceCallDropped: func(p func(string) string) string {
+		return "the call of " + p("call") + " was given up, because the member left the step"
+	},
 	TraceFault: func(p func(string) string) string {
 		return "the rule at " + p("where") + " could not be decided (" + p("detail") + "), taken as not true"
 	},
@@ -289,6 +311,16 @@ var traceChinese = wording{
 		return "时间已到" + by("，队伍 ", closed(p("team"), " 只有 "+p("joined")+"/"+p("size")+" 人"))
 	},
 	TraceTeamLeft: func(p func(string) string) string { return "离开队伍 " + p("team") + "，让出名额" },
+	TraceCalled: func(p func(string) string) string {
+		return "调用 " + p("call") + "，等待应答至 " + p("until")
+	},
+	TraceCallSkipped:  func(p func(string) string) string { return "未调用 " + p("call") + "：" + p("reason") },
+	TraceCallAnswered: func(p func(string) string) string { return p("call") + " 已应答" },
+	TraceCallRefused: func(p func(string) string) string {
+		return p("call") + " 没有给出应答：" + p("reason") + by(" – ", p("detail"))
+	},
+	TraceCallTooLate: func(p func(string) string) string { return p("call") + " 应答时已超时，不影响旅程" },
+	TraceCallDropped: func(p func(string) string) string { return "会员已离开该步骤，放弃调用 " + p("call") },
 	TraceFault: func(p func(string) string) string {
 		return "位于 " + p("where") + " 的规则无法判定（" + p("detail") + "），按不成立处理"
 	},

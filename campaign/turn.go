@@ -13,7 +13,9 @@ type Decision struct {
 	// Cursor is the number of the last event of the member that was judged.
 	Cursor int64
 
-	Sends   []SendEffect
+	Sends []SendEffect
+	// GivenUp are calls of earlier turns that nobody waits for any more.
+	GivenUp []GivenUp
 	Offers  []OfferEffect
 	Member  MemberChange
 	Reviews []Review
@@ -63,6 +65,12 @@ type SendEffect struct {
 type ChannelBody struct {
 	Channel string `json:"channel"`
 	Body    string `json:"body"`
+}
+
+// GivenUp is a claimed call that is not to be made, or not again.
+type GivenUp struct {
+	Key    string
+	Reason string
 }
 
 // OfferState is the life of an offer: open, then one of the others for good.
@@ -337,9 +345,13 @@ type Attempt struct {
 	State      SendOutcome
 	Reason     string
 	ProviderID string
+	// Returned is what a call was answered, typed by its declared fields.
+	Returned map[string]json.RawMessage
 	// NotDone says of one that is to be tried again that this attempt did certainly not
 	// deliver it; otherwise it stays in doubt.
 	NotDone bool
+	// Untried says of one that is not done that its receiver was not even asked.
+	Untried bool
 	// Next is the channel to try after this one has refused it.
 	Next string
 	// Again is the real span until it is to be tried again.

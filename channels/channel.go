@@ -10,6 +10,7 @@ package channels
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 	"unicode/utf8"
 
@@ -54,6 +55,8 @@ type Channel interface {
 type Receipt struct {
 	// ProviderID is the provider's own id of the message; empty where it gave none.
 	ProviderID string
+	// Returned is what a called service answered, by field; nil of a message.
+	Returned map[string]json.RawMessage
 }
 
 // Idempotent reports whether the channel's provider takes our key, so that a message

@@ -31,6 +31,7 @@ const (
 	ReasonDeadline       = "deadline"        // the message's own deadline has passed
 	ReasonCanceled       = "canceled"        // the caller does not wait any more
 	ReasonTimeout        = "timeout"         // the channel's or the caller's time is over
+	ReasonCircuitOpen    = "circuit_open"    // the receiver fails so often that it is left alone for a while; it was not asked
 )
 
 // Failure is the only kind of error that a channel returns. Its text holds the class

@@ -104,6 +104,12 @@ func value(key string, v reflect.Value) string {
 		return campaign.FormatDuration(x.Before) + " before: " + x.Send
 	case campaign.AnswerForm:
 		return answer(&x)
+	case campaign.CallField:
+		text := value(key, reflect.ValueOf(x.Property()))
+		if x.Optional {
+			text += " (optional)"
+		}
+		return text
 	case campaign.Assign:
 		return x.Attribute + " = " + x.Value
 	case campaign.Property:

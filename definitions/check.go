@@ -64,6 +64,7 @@ type checker struct {
 	replySeen bool
 	teamTexts map[string]bool // messages that read the team
 	teamSeen  bool
+	calls     map[string]seenCall // by name
 }
 
 // add keeps a problem; behind the first thousand nobody reads on. Warnings are counted

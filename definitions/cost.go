@@ -102,6 +102,8 @@ func (w *way) block(steps campaign.Steps) (sends, wakes int64) {
 			wakes += int64(1 + s.Repeat)
 		case *campaign.OpenReview:
 			wakes += 2 // the backup is asked, and a decision comes or the time is over
+		case *campaign.CallService:
+			wakes += 3 // it is a task by both drives, which costs more than one wake, and its answer is another
 		case *campaign.MakeOffer:
 			wakes += int64(1 + len(s.Remind))
 			sends += int64(len(s.Remind))

@@ -89,7 +89,7 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 		}
 		// Without a lock it goes on at once; so it does where per_member is used up.
 		return append(out, next)
-	case *campaign.Await, *campaign.AskQuestion:
+	case *campaign.Await, *campaign.AskQuestion, *campaign.CallService:
 		return append(out, next) // the event, or the answer, came
 	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil:
 	}
@@ -108,7 +108,7 @@ func (g *graph) waits(s campaign.Step) bool {
 		offer, ok := g.def().Offer(s.Offer)
 		return !ok || offer.Lock > 0 || g.badLocks[s.Offer]
 	case *campaign.Send, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set,
-		*campaign.Grant, *campaign.Goto, *campaign.End:
+		*campaign.Grant, *campaign.Goto, *campaign.End, *campaign.CallService: // a service may answer at once
 		return false
 	}
 	return true // it could not be read
@@ -182,7 +182,7 @@ func (g *graph) unreached(block []*stepNode) {
 				why = fmt.Sprintf("the step before it, in line %d, ends the journey", block[i-1].key.yaml.Line)
 			case *campaign.Goto:
 				why = fmt.Sprintf("the step before it, in line %d, jumps away", block[i-1].key.yaml.Line)
-			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.Choose,
+			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Choose,
 				*campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
 			}
 		}

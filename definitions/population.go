@@ -67,6 +67,7 @@ const (
 	OnOffer   = "offer"   // an offer opens for her, or what State says
 	OnEvent   = "event"   // an event happens
 	OnWait    = "wait"    // a journey begins to wait for an event
+	OnCall    = "call"    // a journey calls a service
 )
 
 // Trigger is what a reaction is a reaction to.
@@ -99,12 +100,20 @@ type Reaction struct {
 	Do       *campaign.EventType // nil: Enter
 	With     []Given
 	Enter    string // a journey, by the API
-	Chance   int    // in millionths
+	Service  *Service
+	Chance   int // in millionths
 	Segments []SegmentChance
 	After    Span
 	Times    int
 	// Unless is an event that keeps them from it if it has happened since.
 	Unless *Trigger
+}
+
+// Service is how a service takes a call: it refuses it for good, or answers it.
+type Service struct {
+	Call     string // its name
+	Refused  bool
+	Returned map[string]json.RawMessage
 }
 
 // SegmentChance is the chance of those in a segment.
@@ -118,12 +127,12 @@ var (
 	arriveShape     = shape{what: "arrive", keys: []string{"per_day", "over"}}
 	lateShape       = shape{what: "late", keys: []string{"share", "by"}}
 	triggerShape    = shape{what: "a trigger", keys: append(triggerKinds(), "state")}
-	reactionShape   = shape{what: "a behaviour", keys: []string{"on", "do", "enter", "with", "chance", "segments", "after", "times", "unless"}}
+	reactionShape   = shape{what: "a behaviour", keys: []string{"on", "do", "enter", "answer", "refuse", "with", "chance", "segments", "after", "times", "unless"}}
 )
 
 // triggerKinds are the kinds of trigger that have a name, in the order in which they are
 // looked for: an event may have properties called as the others are.
-func triggerKinds() []string { return []string{OnEvent, OnWait, OnMessage, OnOffer} }
+func triggerKinds() []string { return []string{OnEvent, OnWait, OnMessage, OnOffer, OnCall} }
 
 // Flat is a day whose hours are all as lively as each other.
 func Flat() (hours Hours) {

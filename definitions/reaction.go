@@ -16,11 +16,23 @@ func (c *checker) reaction(o object) Reaction {
 	if v, ok := o.get("on"); ok {
 		r.On = c.triggerOf(v)
 	} else {
-		c.missing(o, o.node, "the behaviour", "on", "write on: arrive, or on: {message: NAME}, {offer: NAME}, {event: TYPE} or {wait: TYPE}")
+		c.missing(o, o.node, "the behaviour", "on", "write on: arrive, or on: {message: NAME}, {offer: NAME}, {event: TYPE}, {wait: TYPE} or {call: NAME}")
 	}
 	enter, entered := o.get("enter")
 	do, done := o.get("do")
+	answer, answers := o.get("answer")
+	refuse, refuses := o.get("refuse")
 	switch {
+	case (answers || refuses) && (entered || done || answers && refuses || r.On.Kind != OnCall && r.On.Kind != ""):
+		at := answer
+		if !answers {
+			at = refuse
+		}
+		c.problem(at, "event-or-enter", "a service answers a call, or refuses it, and nothing else", "write it as a behaviour of its own: on: {call: NAME}, answer: {FIELD: VALUE}, or refuse: true")
+	case answers || refuses:
+		c.service(answer, refuse, answers, &r)
+	case r.On.Kind == OnCall:
+		c.missing(o, o.node, "the behaviour", "answer", "write answer: {FIELD: VALUE}, or refuse: true")
 	case entered && done:
 		c.problem(enter, "event-or-enter", "this is an event and an entry by the API", "write them as two behaviours")
 	case entered:
@@ -64,9 +76,26 @@ func (c *checker) reaction(o object) Reaction {
 	return r
 }
 
+// service reads how a service takes a call: as it answers, or that it refuses.
+func (c *checker) service(answer, refuse node, answers bool, r *Reaction) {
+	call, ok := c.def.Call(r.On.Name)
+	if !ok {
+		return // told already
+	}
+	r.Service = &Service{Call: call.Name()}
+	if !answers {
+		if word, ok := oneOf(c, refuse, "true", "false"); ok && word == "false" {
+			c.problem(refuse, "unknown-value", `"refuse" cannot be "false"`, "write refuse: true, or what is answered: answer: {FIELD: VALUE}")
+		}
+		r.Service.Refused = true
+		return
+	}
+	r.Service.Returned, _ = c.returnedBy(answer, true, call)
+}
+
 // triggerOf reads what a reaction is a reaction to.
 func (c *checker) triggerOf(n node) (t Trigger) {
-	const form = "write arrive, {message: NAME}, {offer: NAME}, {event: TYPE} or {wait: TYPE}"
+	const form = "write arrive, {message: NAME}, {offer: NAME}, {event: TYPE}, {wait: TYPE} or {call: NAME}"
 	if n.isScalar() {
 		if n.yaml.Value != OnArrive {
 			c.unknown(n, "unknown-value", fmt.Sprintf("%q is nothing that members react to", shorten(n.yaml.Value)), n.yaml.Value, []string{OnArrive})
@@ -87,6 +116,10 @@ func (c *checker) triggerOf(n node) (t Trigger) {
 		switch t.Kind = kind; kind {
 		case OnMessage:
 			t.Name, _ = c.refer(all[i].value, "message", &c.declared.messages)
+		case OnCall:
+			if call := c.callName(all[i].value); call != nil {
+				t.Name = call.Name()
+			}
 		case OnOffer:
 			t.State = campaign.OfferOpen
 			t.Name, _ = c.refer(all[i].value, "offer", &c.declared.offers)

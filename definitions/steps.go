@@ -84,6 +84,8 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 		return reviewShape, (*checker).review
 	case campaign.StepTeam:
 		return teamStepShape, (*checker).team
+	case campaign.StepCall:
+		return callShape, (*checker).call
 	case campaign.StepGoto:
 		return gotoShape, (*checker).jump
 	case campaign.StepEnd:
@@ -91,9 +93,6 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 	}
 	return shape{}, nil
 }
-
-// laterSteps are kinds of step that the language has and this build has not.
-var laterSteps = []string{"call"}
 
 func stepKinds() []string {
 	kinds := campaign.StepKinds()
@@ -181,9 +180,6 @@ func (c *checker) kindOf(n node) (campaign.StepKind, field, bool) {
 	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
 		key := resolve(n.yaml.Content[i])
 		switch name := key.Value; {
-		case slices.Contains(laterSteps, name):
-			c.notYet(n.child(name, n.yaml.Content[i]), name)
-			return "", field{}, false
 		case slices.Contains(kinds, name):
 			if names = append(names, name); len(names) == 1 {
 				found = field{name: name, key: n.child(name, n.yaml.Content[i]), value: n.child(name, n.yaml.Content[i+1])}
@@ -204,7 +200,7 @@ func (c *checker) kindOf(n node) (campaign.StepKind, field, bool) {
 func (c *checker) noKind(n node, kinds []string) {
 	hint := "write one of " + list(kinds)
 	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
-		if near := rules.Nearest(resolve(n.yaml.Content[i]).Value, append(slices.Clone(kinds), laterSteps...)); near != "" {
+		if near := rules.Nearest(resolve(n.yaml.Content[i]).Value, kinds); near != "" {
 			c.problem(n.child(near, n.yaml.Content[i]), "unknown-step",
 				fmt.Sprintf("unknown step %q", shorten(resolve(n.yaml.Content[i]).Value)), fmt.Sprintf("did you mean %q? ", near)+hint)
 			return

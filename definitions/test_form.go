@@ -14,7 +14,7 @@ var (
 	testsShape = shape{what: "a file of tests", keys: []string{"tests"}}
 	testShape  = shape{what: "a test", keys: []string{"name", "journey", "start", "until", "member", "holdout", "stock", "budget", "events", "expect"}}
 	testMember = shape{what: "the member of a test", keys: []string{"id", "joined_at", "tags", "points", "source", "inviter"}}
-	testEvent  = shape{what: "an event", keys: []string{"at", "stored", "event", "with", "enter", "decide"}}
+	testEvent  = shape{what: "an event", keys: []string{"at", "stored", "event", "with", "enter", "decide", "answer", "refuse"}}
 	// The order is that of the reference.
 	expectShape     = shape{what: "what is expected", keys: []string{"sends", "offers", "grants", "outcome", "goal", "tags", "attributes", "points"}}
 	expectedSend    = shape{what: "an expected message", keys: []string{"message", "at", "text"}}
@@ -298,7 +298,19 @@ func (r *testForm) what(o object, item node, e *TestEvent) {
 	enter, entered := o.get("enter")
 	name, told := o.get("event")
 	decide, decided := o.get("decide")
+	answer, answered := o.get("answer")
+	refuse, refused := o.get("refuse")
 	switch {
+	case answered && (decided || entered || told || refused):
+		r.problem(answer, "event-or-enter", "this is the answer to a call and something else", "write them as two lines of the list")
+	case refused && (decided || entered || told):
+		r.problem(refuse, "event-or-enter", "this is the refusal of a call and something else", "write them as two lines of the list")
+	case answered:
+		r.answer(o, answer, e)
+	case refused:
+		if call := r.callName(refuse); call != nil {
+			e.Call, e.Refused = call.Name(), true
+		}
 	case decided && (entered || told):
 		r.problem(decide, "event-or-enter", "this is a decision and something else", "write them as two lines of the list")
 	case decided:
@@ -308,7 +320,7 @@ func (r *testForm) what(o object, item node, e *TestEvent) {
 	case entered:
 		e.Enter = r.apiJourney(enter)
 	case !told:
-		r.missing(o, item, "the event", "event", "write event: TYPE, enter: JOURNEY for an entry by the API, or decide: approve for a person's decision")
+		r.missing(o, item, "the event", "event", "write event: TYPE, enter: JOURNEY for an entry by the API, decide: approve for a person's decision, or answer: CALL for what a service answers")
 	default:
 		typ := r.eventType(name)
 		if typ == nil {

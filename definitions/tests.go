@@ -31,6 +31,9 @@ type TestEvent struct {
 	Properties json.RawMessage
 	Enter      string                  // a journey
 	Decide     campaign.ReviewDecision // about the review that is open then
+	Call       string                  // the name of the call that is answered then, with Returned
+	Refused    bool                    // or never will be
+	Returned   map[string]json.RawMessage
 }
 
 // Expect is what must come of it. A list that is there must be all that there is of its

@@ -31,6 +31,8 @@ func lexicons() []lexicon {
 		{shape: answerShape, words: answerWords},
 		{shape: askedShape, words: askedWords},
 		{shape: teamShape, words: teamWords},
+		{shape: requestShape, words: requestWords},
+		{shape: returnShape, words: returnWords},
 	}...)
 }
 

@@ -63,12 +63,19 @@ var lateWords = map[string]word{
 
 var reactionWords = map[string]word{
 	"on": {
-		"On", "起因", "What it is a reaction to: arrive, or a message, an offer, an event, or a wait.", "由什么引起：arrive 到来，或一条话术、一个优惠、一个事件、一次等待。",
+		"On", "起因", "What it is a reaction to: arrive, or a message, an offer, an event, a wait, or the call of a service.", "由什么引起：arrive 到来，或一条话术、一个优惠、一个事件、一次等待、一次服务调用。",
 		schema{"message": "card-offer"},
 		anyOf(oneOfWords(OnArrive), of(triggerShape)), true,
 	},
 	"do":    {"Do", "做", "The event that happens.", "发生什么事件。", "order.paid", aText(), false},
 	"enter": {"Enter", "进入", "The journey that the API enters the member into, instead of an event.", "由 API 送进哪条旅程，代替事件。", "trial-to-card", aText(), false},
+	"answer": {
+		"Answer", "应答", "What the service answers to the call, field by field.", "服务对这次调用的应答，按字段写。",
+		schema{"level": "gold"},
+		schema{"type": "object", "additionalProperties": aText()},
+		false,
+	},
+	"refuse": {"Refuse", "拒绝", "true: the service refuses the call for good.", "true：服务拒绝这次调用。", true, aTruth(), false},
 	"with": {
 		"With", "属性", "Properties of the event. An order has a number of its own and costs what the shop asks for then, unless told.",
 		"事件的属性。订单号和金额不写就自动生成：金额是商城当时的价格。",
@@ -88,6 +95,7 @@ var populationTriggerWords = map[string]word{
 	"wait":    {"Wait", "等待", "A journey begins to wait for that event.", "旅程开始等这个事件。", "lesson.attended", aText(), false},
 	"message": {"Message", "话术", "The member is sent the message.", "会员收到这条话术。", "card-offer", aText(), false},
 	"offer":   {"Offer", "优惠", "The offer opens for the member, or comes to what state says.", "优惠对会员打开，或变成 state 写的状态。", "monthly-card", aText(), false},
+	"call":    {"Call", "调用", "A journey calls the service.", "旅程调用这个服务。", "crm", aText(), false},
 	// Beside an event it may be a property of any value.
 	"state": {"State", "状态", "What the offer comes to: open, taken, lapsed or withdrawn. open, unless told.", "优惠变成什么状态：open、taken、lapsed 或 withdrawn。不写就是 open。", "lapsed", aText(), false},
 }

@@ -107,6 +107,14 @@ var stepWords = map[campaign.StepKind]map[string]word{
 		"formed":   {"Formed", "成队之后", "The steps that run when the team has all its members.", "满员之后执行的步骤。", []any{schema{"grant": "together"}}, someSteps(), false},
 		"failed":   {"Failed", "没成队", "The steps that run when its time is over before that.", "到时还没满员，执行这些步骤。", []any{schema{"end": "alone"}}, someSteps(), false},
 	},
+	campaign.StepCall: {
+		"call": {
+			"Call", "调用服务", "Calls an outside service and waits for its answer. Expressions read it as calls.NAME.FIELD.", "调用外部服务并等待应答。表达式用 calls.名字.字段 读到应答。",
+			schema{"url": "https://crm.example.com/levels", "body": `{"member": member.id}`, "returns": schema{"level": "string"}, "save_as": "crm", "for": "1h"},
+			of(requestShape), true,
+		},
+		"otherwise": {"Otherwise", "没有应答", "The steps that run when the service refuses, answers something else, or does not answer in time.", "对方拒绝、应答不符合声明或没有按时应答时，执行这些步骤。", []any{schema{"end": "no-crm"}}, someSteps(), false},
+	},
 	campaign.StepGoto: {
 		"goto": {"Goto", "跳转", "Goes on at the step that has this label: forward, or back over a step that waits.", "跳到带这个标签名的步骤：向前，或跨过一个等待向后。", "again", aText(), true},
 	},
@@ -191,4 +199,27 @@ var teamWords = map[string]word{
 	"size":   {"Size", "人数", "How many members make a team.", "几个人成一队。", 3, schema{"type": []string{"integer", "string"}, "minimum": campaign.MinTeam, "maximum": campaign.MaxTeam, "pattern": `^[+-]?[0-9]+$`}, true},
 	"within": {"Within", "多久之内", "How long a team has, from its opening on. Whoever joins waits until the same moment.", "一队有多久时间，从开队算起。后加入的人等到同一时刻。", "24h", aDuration(), true},
 	"join":   {"Join", "加入哪一队", "A CEL expression that gives the code of the team that she wants to join. Without a code she opens one.", "CEL 表达式，给出她想加入的队伍的码。没有码就自己开一队。", "start.team", aCondition(), false},
+}
+
+var requestWords = map[string]word{
+	"url":  {"URL", "地址", "Where the service is, the same for every member. https, unless the worker's settings allow the host by http.", "服务的地址，对每位会员都一样。要用 https，除非设置里允许该主机用 http。", "https://crm.example.com/levels", schema{"type": "string", "pattern": "^https?://", "maxLength": maxURL}, true},
+	"body": {"Body", "内容", "What is sent: a CEL expression, mostly a map. An empty object, unless told.", "发送的内容：CEL 表达式，多为映射。不写就是空对象。", `{"member": member.id, "points": member.points}`, aCondition(), false},
+	"returns": {
+		"Returns", "应答字段", "The fields that are read of the answer, with their types. Others are left out.", "从应答里读取的字段和类型，其余的忽略。",
+		schema{"level": schema{"type": "string", "one_of": []any{"bronze", "silver", "gold"}}, "score": "int"},
+		schema{
+			"type": "object", "minProperties": 1, "maxProperties": campaign.MaxCallFields, "propertyNames": schema{"pattern": attributeName.pattern.String()},
+			"additionalProperties": anyOf(oneOfWords(campaign.Types()...), of(returnShape)),
+		},
+		false,
+	},
+	"save_as": {"Save as", "存为", "The name under which expressions read the answer: calls.NAME.FIELD.", "表达式读取应答用的名字：calls.名字.字段。", "crm", aName(attributeName), false},
+	"for":     {"For", "一共多久", "How long the service is tried and waited for in all.", "一共尝试和等待多久。", "1h", aDuration(), true},
+	"timeout": {"Timeout", "单次时限", "How long one try may take, at most 30s. 10s unless told.", "一次尝试最多多久，不超过 30s。不写就是 10s。", "5s", aDuration(), false},
+}
+
+var returnWords = map[string]word{
+	"type":     {"Type", "类型", "string, int, number, bool, time or money.", "string、int、number、bool、time 或 money。", "string", oneOfWords(campaign.Types()...), true},
+	"one_of":   {"Values", "取值", "The values that a string may have.", "字符串可以取的值。", []any{"bronze", "silver", "gold"}, schema{"type": "array", "minItems": 1, "items": aText()}, false},
+	"optional": {"Optional", "可缺", "Whether the field may be missing from the answer, or null. It may not, unless told.", "应答里可不可以没有这个字段，或为 null。不写就必须有。", true, aTruth(), false},
 }

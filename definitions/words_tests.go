@@ -65,6 +65,8 @@ var testEventWords = map[string]word{
 	"with":   {"With", "属性", "The properties of the event.", "事件的属性。", schema{"offer": "trial", "amount": 9.9}, schema{"type": "object", "additionalProperties": aText()}, false},
 	"enter":  {"Enter", "进入", "The journey that the API enters the member into, instead of an event.", "由 API 送进哪条旅程，代替事件。", "trial-to-card", aText(), false},
 	"decide": {"Decide", "决定", "A person's decision about the review that is open then: approve or reject.", "审核人此时的决定：approve 通过，reject 驳回。", "approve", oneOfWords(campaign.Approve, campaign.Reject), false},
+	"answer": {"Answer", "应答", "The call that its service answers then, by its save_as; `with` holds the fields.", "此时应答的调用，写它的 save_as；with 里写各个字段。", "crm", aText(), false},
+	"refuse": {"Refuse", "拒绝", "The call that its service refuses for good then.", "此时被服务彻底拒绝的调用。", "crm", aText(), false},
 }
 
 var expectWords = map[string]word{

@@ -21,6 +21,7 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels"
 	"github.com/banyanhq/banyan/channels/all"
+	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/channels/webhook/webhooktest"
 	"github.com/banyanhq/banyan/definitions"
@@ -33,7 +34,10 @@ import (
 
 func TestMain(m *testing.M) { devtest.Main(m) }
 
-const hookSecret = "a secret for the tests of the webhook"
+const (
+	hookSecret = "a secret for the tests of the webhook"
+	callSecret = "a secret for the tests of services"
+)
 
 // patience is how long a test waits for a condition. It is no measure of speed: a
 // machine that is slow is waited for, one that is stuck is not.
@@ -88,7 +92,10 @@ func newFleet(t testing.TB) *fleet {
 	server := httptest.NewServer(f.receiver)
 	t.Cleanup(server.Close)
 	f.hook = server.URL
-	f.channels, _, err = all.Build(all.Config{Webhook: webhook.Config{URL: server.URL, Secret: hookSecret, AllowPrivate: true}})
+	f.channels, _, err = all.Build(all.Config{
+		Webhook: webhook.Config{URL: server.URL, Secret: hookSecret, AllowPrivate: true},
+		Call:    call.Config{Secret: callSecret, Allow: "127.0.0.1, localhost"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ var looks = map[campaign.StepKind]look{
 	campaign.StepSend: lookTell, campaign.StepWait: lookWait, campaign.StepAwait: lookWait, campaign.StepOffer: lookSell,
 	campaign.StepChoose: lookDecide, campaign.StepTag: lookChange, campaign.StepUntag: lookChange, campaign.StepSet: lookChange,
 	campaign.StepGrant: lookSell, campaign.StepGoto: lookJump, campaign.StepEnd: lookEnd, campaign.StepSplit: lookDecide,
-	campaign.StepRepeat: lookDecide, campaign.StepAsk: lookTell, campaign.StepReview: lookWait, campaign.StepTeam: lookWait,
+	campaign.StepRepeat: lookDecide, campaign.StepAsk: lookTell, campaign.StepReview: lookWait, campaign.StepTeam: lookWait, campaign.StepCall: lookWait,
 }
 
 // leaves tells how a journey leaves a step besides through its blocks: whether it may go
@@ -117,7 +117,7 @@ func leaves(def *campaign.Definition, s campaign.Step) (words string, on, known 
 			return "had it already", true, true
 		}
 		return "", endless(def, s), true
-	case *campaign.AskQuestion:
+	case *campaign.AskQuestion, *campaign.CallService:
 		return "answered", true, true
 	case *campaign.Repeat: // its steps lead back to it, and it is left from there
 		return ended(s), true, true
@@ -158,6 +158,8 @@ func branch(s campaign.Step, i int, name string) string {
 		return "not within " + campaign.FormatDuration(s.For)
 	case *campaign.AskQuestion:
 		return "not within " + campaign.FormatDuration(s.For)
+	case *campaign.CallService:
+		return "no answer within " + campaign.FormatDuration(s.For)
 	case *campaign.Split:
 		return name + " " + share(s.Arms[i].Share)
 	case *campaign.Repeat:
@@ -239,6 +241,16 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 		}
 		for _, r := range s.Remind {
 			out = append(out, "remind "+campaign.FormatDuration(r.Before)+" before: "+r.Send)
+		}
+		return out
+	case *campaign.CallService:
+		out := []string{oneLine(s.URL)}
+		if s.SaveAs != "" {
+			names := make([]string, len(s.Returns))
+			for i, f := range s.Returns {
+				names[i] = f.Name
+			}
+			out = append(out, "returns "+strings.Join(names, ", "))
 		}
 		return out
 	case *campaign.Wait, *campaign.Await, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Goto, *campaign.End:

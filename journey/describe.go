@@ -54,6 +54,8 @@ func (r *runner) describe() {
 		r.d.Summary = "waits for " + r.askedRole(s) + " to decide until " + r.p.local(r.s.Review.due())
 	case *campaign.FormTeam:
 		r.d.Summary = "waits for a team of " + strconv.Itoa(r.s.Team.Size) + " until " + r.p.local(r.s.Team.EndsAt)
+	case *campaign.CallService:
+		r.d.Summary = "waits for " + s.Name() + " to answer until " + r.p.local(r.s.Deadline)
 	case *campaign.Send:
 		for _, p := range r.s.Pending {
 			if p.Blocks {
@@ -82,7 +84,7 @@ func (r *runner) listens() []string {
 		case *campaign.AskQuestion:
 			types = append(types, campaign.EventReply)
 		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag,
-			*campaign.Set, *campaign.Grant, *campaign.OpenReview, *campaign.FormTeam, *campaign.Goto, *campaign.End: // are never missed
+			*campaign.Set, *campaign.Grant, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Goto, *campaign.End: // are never missed
 		}
 	}
 	if r.pl.Goal != nil && !r.s.Goal {
@@ -108,6 +110,8 @@ func (r *runner) listens() []string {
 				if !r.s.Holdout {
 					types = append(types, campaign.EventTeamFormed)
 				}
+			case *campaign.CallService:
+				types = append(types, campaign.EventCallAnswered)
 			case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
 				*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
 			}

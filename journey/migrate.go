@@ -242,6 +242,7 @@ func (m *Migration) abandon(r *runner, from *node) {
 		r.askNoMore(campaign.ReasonMigrated)
 	}
 	r.withdrawReview()
+	r.giveUpCall(campaign.ReasonMigrated)
 	r.dropPendingIf(func(p *Pending) bool { return p.Blocks && p.Step == from.id && p.Visit == r.s.Visit })
 }
 
@@ -272,6 +273,9 @@ func (m *Migration) rename(r *runner) {
 	}
 	if r.s.Team != nil {
 		r.s.Team.Step = m.match[r.s.Team.Step]
+	}
+	if r.s.Call != nil {
+		r.s.Call.Step = m.match[r.s.Call.Step]
 	}
 	// A repeat without a counterpart has no further round, and neither have those in it.
 	for i := range r.s.Rounds {
@@ -324,6 +328,11 @@ func waitsOn(old, same campaign.Step) bool {
 	case *campaign.OpenReview:
 		n, ok := same.(*campaign.OpenReview)
 		return ok && n.By == s.By
+	case *campaign.CallService:
+		// Another deadline, timeout or branch changes nothing of what is asked; another
+		// question is another call.
+		n, ok := same.(*campaign.CallService)
+		return ok && n.URL == s.URL && n.Body == s.Body && n.SaveAs == s.SaveAs && reflect.DeepEqual(n.Returns, s.Returns)
 	case *campaign.Repeat:
 		return true
 	case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // never wait
@@ -358,7 +367,7 @@ func (m *Migration) waitOn(r *runner, left int, old, same *node) {
 		if r.s.Asked.Version == 0 {
 			r.s.Asked.Version = left
 		}
-	case *campaign.Send, *campaign.Wait, *campaign.OpenReview, *campaign.FormTeam, *campaign.Repeat, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag,
+	case *campaign.Send, *campaign.Wait, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Repeat, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag,
 		*campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // the wait alone goes on
 	}
 }

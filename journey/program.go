@@ -48,7 +48,7 @@ type node struct {
 	name   string
 	next   string            // "" runs off the end
 	blocks map[string]string // first step of each block, or next where it is empty
-	when   *rules.Expr       // await: the condition; wait: the moment; repeat: until; team: the code
+	when   *rules.Expr       // await: the condition; wait: the moment; repeat: until; team: the code; call: the body
 	exprs  []*rules.Expr     // choose: cases; set: values
 	until  *campaign.Calendar
 }
@@ -251,6 +251,10 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 		n.when = c.expr(at+".team.join", s.Join, scope, rules.WantType(campaign.TypeString))
 		pl.needs = union(pl.needs, n.when)
 		pl.types = append(pl.types, campaign.EventTeamFormed)
+	case *campaign.CallService:
+		n.when = c.expr(at+".call.body", s.Body, scope, rules.WantJSON)
+		pl.types = append(pl.types, campaign.EventCallAnswered)
+		pl.needs = union(pl.needs, n.when)
 	case *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Grant, *campaign.Goto, *campaign.End:
 	}
 }

@@ -39,6 +39,12 @@ func (m *Migration) back(r *runner, before State, running bool) {
 		d.Kept = campaign.KeptWithdrawn
 		return
 	}
+	// A call that was given up is not made any more.
+	if before.Call != nil && before.Waiting && !before.Call.Over && before.Call.Key != "" &&
+		(r.s.Call == nil || r.s.Call.Key != before.Call.Key || r.s.Call.Over) {
+		d.Kept = campaign.KeptWithdrawn
+		return
+	}
 	// The place that she gave back may be somebody else's.
 	if n := m.new.nodes[before.Step]; n != nil && n.step.Kind() == campaign.StepTeam && before.Waiting && !r.s.Holdout &&
 		(before.Team == nil || before.Team.State != campaign.TeamOpen) {
@@ -64,6 +70,9 @@ func (m *Migration) back(r *runner, before State, running bool) {
 	m.leaveOffers(r, &before)
 	if before.Review == nil || r.s.Review == nil || before.Review.Key != r.s.Review.Key {
 		r.withdrawReview()
+	}
+	if before.Call == nil || r.s.Call == nil || before.Call.Key != r.s.Call.Key {
+		r.giveUpCall(campaign.ReasonMigrated)
 	}
 	r.dropPendingIf(func(p *Pending) bool {
 		return !slices.ContainsFunc(before.Pending, func(q Pending) bool { return q.Key == p.Key })

@@ -42,12 +42,16 @@ type State struct {
 	Asked   *Asked    `json:"asked,omitempty"`  // put last; the one a waiting ask step waits for
 	Review  *Review   `json:"review,omitempty"` // opened last; the one a waiting review step waits for
 	Team    *Team     `json:"team,omitempty"`   // come into last; the one for which a waiting team step waits
+	Call    *Call     `json:"call,omitempty"`   // made last; the one a waiting call step waits for
 	Goal    bool      `json:"goal,omitempty"`
 	Rounds  []Rounds  `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
 	Splits  []string  `json:"splits,omitempty"` // that the member was exposed to
 
 	// Answers are what the member has answered, by name.
 	Answers map[string]json.RawMessage `json:"answers,omitempty"`
+
+	// Calls are what the services that the journey called have answered, by call and field.
+	Calls map[string]map[string]json.RawMessage `json:"calls,omitempty"`
 
 	Ending  string `json:"ending,omitempty"`  // over but for delayed messages
 	Outcome string `json:"outcome,omitempty"` // over

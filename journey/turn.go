@@ -139,6 +139,10 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 		t := *state.Team
 		r.s.Team = &t
 	}
+	if state.Call != nil {
+		c := *state.Call
+		r.s.Call = &c
+	}
 	r.sent = slices.Clone(in.Sent)
 	for k, v := range in.Taken {
 		r.taken[k] = v
@@ -274,6 +278,8 @@ func (r *runner) enter(n *node) {
 		r.enterReview(n, s)
 	case *campaign.FormTeam:
 		r.enterTeam(n, s)
+	case *campaign.CallService:
+		r.enterCall(n, s)
 	case *campaign.Goto:
 		r.enterGoto(n, s)
 	case *campaign.End:
@@ -313,6 +319,8 @@ func (r *runner) event(e *campaign.Event) {
 			moved = r.decided(n, e)
 		case *campaign.FormTeam:
 			moved = r.isFormed(n, e)
+		case *campaign.CallService:
+			moved = r.called(n, s, e)
 		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
 			*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event, or for an order, which was judged above
 		}
@@ -340,6 +348,7 @@ func (r *runner) judgeGoal(e *campaign.Event) {
 			r.withdraw(r.s.Offer)
 		}
 		r.withdrawReview()
+		r.giveUpCall(campaign.ReasonLeft)
 		r.dropPending(campaign.ReasonLeft)
 		r.finish(campaign.OutcomeConverted)
 	}
@@ -364,7 +373,7 @@ func (r *runner) nextDue() time.Time {
 
 func (r *runner) stepDue() time.Time {
 	switch s := r.pl.nodes[r.s.Step].step.(type) {
-	case *campaign.Wait, *campaign.Repeat:
+	case *campaign.Wait, *campaign.Repeat, *campaign.CallService:
 		return r.s.Deadline
 	case *campaign.Await:
 		return r.s.Deadline.Add(s.Grace)
@@ -411,6 +420,8 @@ func (r *runner) fire(due time.Time) {
 		r.reviewDue(n, s)
 	case *campaign.FormTeam:
 		r.teamDue(n)
+	case *campaign.CallService:
+		r.notCalled(n, s)
 	case *campaign.Send, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
 		*campaign.Goto, *campaign.End:
 		r.fault = campaign.Errorf(campaign.CodeInternal, "step %s of journey %s has no timer", n.id, r.in.ID.Journey)
@@ -455,6 +466,7 @@ func (r *runner) leave(outcome string) {
 		r.withdraw(r.s.Offer)
 	}
 	r.withdrawReview()
+	r.giveUpCall(campaign.ReasonLeft)
 	for i := range r.s.Open {
 		r.withdraw(&r.s.Open[i])
 	}
@@ -505,6 +517,7 @@ func (r *runner) withOffer(e *campaign.Event, o *Offer) *rules.Facts {
 	if t := r.s.Team; t != nil {
 		r.facts.Team = &rules.TeamView{Code: t.Code, Size: t.Size, Joined: t.Joined, EndsAt: t.EndsAt, Leader: t.Leader}
 	}
+	r.facts.Calls = r.s.Calls
 	if o != nil {
 		view := rules.OfferView{ID: o.ID, Name: o.Name, Price: o.Price, ListPrice: o.ListPrice, ExpiresAt: o.ExpiresAt}
 		if def, ok := r.p.def.Offer(o.Name); ok {

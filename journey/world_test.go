@@ -339,6 +339,7 @@ var lasting = []campaign.TraceKind{
 	campaign.TraceRound, campaign.TraceRoundsOver, campaign.TraceExposed, campaign.TracePassed, campaign.TraceWaiting,
 	campaign.TraceLate, campaign.TraceHappened, campaign.TraceTimedOut, campaign.TraceReviewBackup, campaign.TraceReviewDecided,
 	campaign.TraceReviewOver, campaign.TraceReviewTooLate, campaign.TraceTeamFormed, campaign.TraceTeamFailed, campaign.TraceAnswered, campaign.TraceNotUnderstood,
+	campaign.TraceCallAnswered, campaign.TraceCallRefused,
 }
 
 // verdict is what must not depend on when turns ran.

@@ -23,6 +23,8 @@ type Facts struct {
 	Team         *TeamView
 	// Answers are what the member has answered to the journey's questions, by name.
 	Answers map[string]json.RawMessage
+	// Calls are what the services that the journey called have answered, by call and field.
+	Calls map[string]map[string]json.RawMessage
 	// Behaviour answers the questions that Behaviours lists. One that is missing here is
 	// an error when it is asked, never zero: a count that nobody fetched is not "none".
 	Behaviour map[campaign.Behaviour]campaign.BehaviourValue
@@ -95,6 +97,7 @@ type activation struct {
 	offer      [offerSlots]slotValue
 	segments   []verdict
 	answers    []slotValue
+	calls      []slotValue
 }
 
 // Slots of the built-in fields of a member.
@@ -123,6 +126,7 @@ func (e *Env) newActivation() *activation {
 		attributes: make([]slotValue, len(e.attributes)),
 		segments:   make([]verdict, len(e.segments)),
 		answers:    make([]slotValue, len(e.answers)),
+		calls:      make([]slotValue, len(e.calls)),
 	}
 	a.event = happening{of: func(f *Facts) *campaign.Event { return f.Event }, slots: make([]slotValue, len(e.properties))}
 	a.start = happening{of: func(f *Facts) *campaign.Event { return f.Start }, slots: make([]slotValue, len(e.properties))}
@@ -153,7 +157,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case varNow:
 		a.now.setTime(a.facts.Now, a.env.loc)
 		return a.now.val, true
-	case varMember, varEvent, varStart, varOffer, varAnswers, varTeam, varCampaign, varLiteral, varBehaviour, varSegment:
+	case varMember, varEvent, varStart, varOffer, varAnswers, varCalls, varTeam, varCampaign, varLiteral, varBehaviour, varSegment:
 		return a, true
 	}
 	return nil, false

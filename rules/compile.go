@@ -34,6 +34,7 @@ const (
 type Want struct {
 	typ   campaign.Type
 	text  bool
+	json  bool
 	name  string
 	oneOf string // joined, so that a Want can be a key
 }
@@ -43,6 +44,7 @@ var (
 	WantAny  = Want{}                       // any single value
 	WantBool = Want{typ: campaign.TypeBool} // a condition
 	WantText = Want{text: true}             // what a text shows: Value gives it as a string
+	WantJSON = Want{json: true}             // anything that JSON can hold, maps and lists too: JSON gives it
 )
 
 // WantType wants a value of a type. An int will do for a number and becomes one.
@@ -58,6 +60,7 @@ func WantAttribute(p campaign.Property) Want {
 // expressions are compiled once.
 func (e *Env) Compile(src string, sc Scope, want Want) (*Expr, []Issue) {
 	sc = sc.normal()
+	sc.mixed = want.json
 	key := cacheKey{src: src, scope: sc.key(), want: want}
 	if hit, ok := e.cache.get(key); ok {
 		return hit.expr, slices.Clone(hit.issues)
@@ -154,6 +157,10 @@ func (w Want) accepts(t *types.Type, src string) (Issue, bool) {
 	issue := Issue{Check: checkType, Offset: strings.Index(src, trimmed), Length: len(trimmed)}
 	shown := slices.Contains([]string{"string", "int", "number", "bool", "money", "time"}, have)
 	switch {
+	case w.json:
+		issue.Message = "JSON cannot hold " + have
+		issue.Hint = `write a map such as {"member": member.id}, a list, or a single value`
+		return issue, holdsJSON(t)
 	case w.text || w == WantAny:
 		issue.Message = "a text cannot show " + have
 		if w == WantAny {

@@ -31,6 +31,8 @@ func shown() *campaign.Definition {
 	def.Journeys[0].Steps = append(def.Journeys[0].Steps, &campaign.AskQuestion{Answers: []campaign.AnswerForm{
 		{Name: "goal", Type: campaign.TypeString, OneOf: []campaign.Choice{{Value: "lose"}, {Value: "muscle"}}},
 		{Name: "times", Type: campaign.TypeInt},
+	}}, &campaign.CallService{URL: "https://crm.example.com", SaveAs: "crm", Returns: []campaign.CallField{
+		{Name: "level", Type: campaign.TypeString}, {Name: "score", Type: campaign.TypeInt},
 	}})
 	return def
 }
@@ -38,6 +40,7 @@ func shown() *campaign.Definition {
 func shownFacts() *rules.Facts {
 	f := facts()
 	f.Answers = map[string]json.RawMessage{"goal": raw(`"lose"`)}
+	f.Calls = map[string]map[string]json.RawMessage{"crm": {"level": raw(`"gold"`), "score": raw("12")}}
 	f.Team = &rules.TeamView{Code: "CDFGHJKMNP", Size: 3, Joined: 2, EndsAt: f.Offer.ExpiresAt, Leader: true}
 	f.Behaviour[campaign.Behaviour{Function: "last", Event: "lesson.attended"}] = campaign.BehaviourValue{Last: noon.Add(-18 * time.Hour)}
 	f.Behaviour[campaign.Behaviour{Function: "last", Event: "order.refunded"}] = campaign.BehaviourValue{}
@@ -47,6 +50,7 @@ func shownFacts() *rules.Facts {
 func shownScope() rules.Scope {
 	sc := everywhere()
 	sc.Team = true
+	sc.Calls = []rules.CallResult{{Name: "crm", Fields: []campaign.Property{{Name: "level", Type: campaign.TypeString}, {Name: "score", Type: campaign.TypeInt}}}}
 	def := shown()
 	for _, q := range def.Journeys[0].Steps.Questions() {
 		for i := range q.Answers {

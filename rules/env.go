@@ -20,6 +20,7 @@ type Env struct {
 
 	attributes   []campaign.Property // declared member attributes that can be read
 	answers      []propertySlot      // what the journeys ask
+	calls        []callSlot          // what the services that they call answer
 	properties   map[propertySlot]int
 	propertyList []propertySlot
 	zeroes       map[campaign.Type]ref.Val
@@ -109,6 +110,11 @@ func (e *Env) declare() {
 				e.answers = append(e.answers, slot)
 			}
 		}
+		for _, slot := range slotsOf(callsOf(&e.def.Journeys[i])) {
+			if !slices.Contains(e.calls, slot) {
+				e.calls = append(e.calls, slot)
+			}
+		}
 	}
 	for _, event := range e.def.Events {
 		e.eventNames = append(e.eventNames, event.Name)
@@ -160,6 +166,10 @@ func (e *Env) in(sc Scope, key string) (*scoped, error) {
 		s.objects[varTeam] = teamObject()
 		s.variables = append(s.variables, varTeam)
 	}
+	if len(sc.Calls) > 0 {
+		s.objects[varCalls] = e.callsObject(sc.Calls)
+		s.variables = append(s.variables, varCalls)
+	}
 	s.variables = append(s.variables, varCampaign, varNow)
 
 	registry, err := types.NewRegistry()
@@ -180,10 +190,17 @@ func (e *Env) in(sc Scope, key string) (*scoped, error) {
 		cel.Variable(varLiteral, objectType(varLiteral)),
 		cel.Variable(varBehaviour, objectType(varBehaviour)),
 		cel.Variable(varSegment, objectType(varSegment)),
-		cel.ASTValidators(cel.ValidateHomogeneousAggregateLiterals()),
+	}
+	if !sc.mixed {
+		opts = append(opts, cel.ASTValidators(cel.ValidateHomogeneousAggregateLiterals()))
 	}
 	for name, o := range s.objects {
 		p.objects[o.typeName()] = o
+		for _, f := range o.fields {
+			if f.of != nil {
+				p.objects[f.of.typeName()] = f.of
+			}
+		}
 		opts = append(opts, cel.Variable(name, objectType(name)))
 	}
 	if s.cel, err = cel.NewEnv(append(opts, e.options()...)...); err != nil {

@@ -157,6 +157,8 @@ func (r *resolver) unknownVariable(e ast.Expr, name string) {
 		issue.Message, issue.Hint = "`team` cannot be read here", "no team comes together in this journey; readable are "+listNames(known)
 	case varAnswers:
 		issue.Message, issue.Hint = "`answers` cannot be read here", "no question has been asked; readable are "+listNames(known)
+	case varCalls:
+		issue.Message, issue.Hint = "`calls` cannot be read here", "no service has been called; readable are "+listNames(known)
 	default:
 		for _, v := range known {
 			o, ok := r.scope.objects[v]
@@ -190,24 +192,26 @@ func (r *resolver) quotable(name string) bool {
 
 func (r *resolver) selection(e ast.Expr) {
 	sel := e.AsSelect()
-	if _, _, ok := r.field(e); ok || sel.Operand().Kind() != ast.IdentKind {
-		if !ok {
-			r.walk(sel.Operand())
+	if _, f, ok := r.field(e); ok {
+		if f.of != nil && !sel.IsTestOnly() {
+			r.reportField(e, Issue{
+				Check: checkField, Message: "`" + f.of.name + "` is not a value by itself",
+				Hint: "read one of its fields: " + listNames(f.of.names), Allowed: f.of.names,
+			})
 		}
 		return
 	}
-	name := strings.TrimPrefix(sel.Operand().AsIdent(), ".")
-	o, ok := r.scope.objects[name]
-	if !ok || slices.Contains(r.locals, name) {
-		r.ident(sel.Operand())
+	o, root := r.object(sel.Operand())
+	if o == nil {
+		r.walk(sel.Operand())
 		if r.told[sel.Operand().ID()] {
 			r.told[e.ID()] = true
 		}
 		return
 	}
-	r.reads[name] = true
+	r.reads[root] = true
 	issue := Issue{
-		Check: checkField, Message: "`" + name + "` has no `" + sel.FieldName() + "`",
+		Check: checkField, Message: "`" + o.name + "` has no `" + sel.FieldName() + "`",
 		Hint: didYouMean(sel.FieldName(), o.names), Allowed: o.names,
 	}
 	if issue.Hint == "" {
@@ -218,24 +222,45 @@ func (r *resolver) selection(e ast.Expr) {
 
 // field finds the field that a node selects of a variable, and notes that it is read.
 func (r *resolver) field(e ast.Expr) (*object, *field, bool) {
-	if e.Kind() != ast.SelectKind || e.AsSelect().Operand().Kind() != ast.IdentKind {
+	if e.Kind() != ast.SelectKind {
 		return nil, nil, false
 	}
 	sel := e.AsSelect()
-	name := strings.TrimPrefix(sel.Operand().AsIdent(), ".")
-	o, ok := r.scope.objects[name]
-	if !ok || slices.Contains(r.locals, name) {
+	o, root := r.object(sel.Operand())
+	if o == nil {
 		return nil, nil, false
 	}
 	f, ok := o.fields[sel.FieldName()]
 	if !ok {
 		return nil, nil, false
 	}
-	r.reads[name] = true
+	r.reads[root] = true
 	if f.clash != "" && !r.told[e.ID()] {
 		r.reportField(e, Issue{Check: checkClash, Message: f.clash, Hint: "give one of the two another name"})
 	}
 	return o, f, true
+}
+
+// object finds the variable, or the part of one, that a node stands for, and the name of
+// the variable.
+func (r *resolver) object(e ast.Expr) (o *object, root string) {
+	switch e.Kind() {
+	case ast.IdentKind:
+		name := strings.TrimPrefix(e.AsIdent(), ".")
+		if !slices.Contains(r.locals, name) {
+			return r.scope.objects[name], name
+		}
+	case ast.SelectKind:
+		outer, root := r.object(e.AsSelect().Operand())
+		if outer == nil {
+			return nil, ""
+		}
+		if f := outer.fields[e.AsSelect().FieldName()]; f != nil {
+			return f.of, root
+		}
+	case ast.CallKind, ast.ComprehensionKind, ast.ListKind, ast.LiteralKind, ast.MapKind, ast.StructKind, ast.UnspecifiedExprKind:
+	}
+	return nil, ""
 }
 
 // reportField adds an issue at the name of the field of a selection.

@@ -18,6 +18,7 @@ const (
 	varOffer    = "offer"
 	varAnswers  = "answers"
 	varTeam     = "team"
+	varCalls    = "calls"
 	varCampaign = "campaign"
 	varNow      = "now"
 )
@@ -42,6 +43,7 @@ type field struct {
 	clash string // says why a declared field cannot be read here
 	get   func(*activation) (any, error)
 	has   func(*activation) bool
+	of    *object // what it holds, where it is no value by itself
 }
 
 // object is a variable with fields.

@@ -20,6 +20,9 @@ type Scope struct {
 	Offer    bool                // `offer` can be read
 	Team     bool                // `team` can be read
 	Answers  []campaign.Property // what `answers` may hold; empty: it cannot be read
+	Calls    []CallResult        // what `calls` may hold; empty: it cannot be read
+
+	mixed bool // lists and maps may hold values of several types
 }
 
 // StartScope is the scope of a journey's start condition on an event.
@@ -30,7 +33,7 @@ func StartScope(event string) Scope { return Scope{Event: []string{event}} }
 func TriggerScope(j *campaign.Journey, events ...string) Scope {
 	_, offers := moves(j.Steps)
 	return Scope{
-		Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j),
+		Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j), Calls: callsOf(j),
 	}
 }
 
@@ -44,7 +47,7 @@ func StepScope(j *campaign.Journey) Scope {
 	if offers {
 		events = append(events, campaign.EventOrderPaid)
 	}
-	return Scope{Event: events, Start: starts, HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j)}
+	return Scope{Event: events, Start: starts, HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j), Calls: callsOf(j)}
 }
 
 // MessageScope is the scope of a message's text: any journey of the campaign may send it,
@@ -58,6 +61,7 @@ func MessageScope(def *campaign.Definition) Scope {
 		sc.Offer = sc.Offer || of.Offer
 		sc.Team = sc.Team || of.Team
 		sc.Answers = append(sc.Answers, of.Answers...)
+		sc.Calls = joinCalls(sc.Calls, of.Calls)
 	}
 	return sc
 }
@@ -85,7 +89,7 @@ func moves(steps campaign.Steps) (events []string, offers bool) {
 		case *campaign.MakeOffer:
 			offers = true
 		case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set,
-			*campaign.Grant, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.Goto, *campaign.End: // wait for no event
+			*campaign.Grant, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Goto, *campaign.End: // wait for no event
 		}
 		for _, block := range campaign.Children(s) {
 			inner, makes := moves(block.Steps)
@@ -141,6 +145,20 @@ func (sc Scope) key() string {
 		for _, v := range p.OneOf {
 			b.WriteString(strconv.Quote(v))
 		}
+	}
+	for _, c := range sc.Calls {
+		b.WriteByte(3)
+		b.WriteString(c.Name)
+		for _, p := range c.Fields {
+			b.WriteByte(0)
+			b.WriteString(p.Name + " " + string(p.Type))
+			for _, v := range p.OneOf {
+				b.WriteString(strconv.Quote(v))
+			}
+		}
+	}
+	if sc.mixed {
+		b.WriteByte('m')
 	}
 	return b.String()
 }

@@ -19,12 +19,13 @@ type reactions struct {
 	offers   map[string][]int // by name and state
 	events   map[string][]int
 	waits    map[string][]int
+	calls    map[string][]int
 	fixed    [][]byte // the properties of reactions that are always the same
 }
 
 func newReactions(p *Plan, pop *definitions.Population) *reactions {
 	r := &reactions{
-		p: p, pop: pop, messages: map[string][]int{}, offers: map[string][]int{}, events: map[string][]int{}, waits: map[string][]int{},
+		p: p, pop: pop, messages: map[string][]int{}, offers: map[string][]int{}, events: map[string][]int{}, waits: map[string][]int{}, calls: map[string][]int{},
 		fixed: make([][]byte, len(pop.Behaviour)),
 	}
 	for i := range pop.Behaviour {
@@ -41,6 +42,8 @@ func newReactions(p *Plan, pop *definitions.Population) *reactions {
 			r.events[b.On.Name] = append(r.events[b.On.Name], i)
 		case definitions.OnWait:
 			r.waits[b.On.Name] = append(r.waits[b.On.Name], i)
+		case definitions.OnCall:
+			r.calls[b.On.Name] = append(r.calls[b.On.Name], i)
 		}
 		if b.Do == nil {
 			continue
@@ -77,7 +80,7 @@ type behaviour struct {
 
 func (b *behaviour) arrived(l *life) {
 	for _, i := range b.r.arrive {
-		b.react(l, i, nil)
+		b.react(l, i, nil, "")
 	}
 }
 
@@ -95,7 +98,7 @@ func (b *behaviour) heard(l *life, e *campaign.Event) {
 			}
 		}
 		if t.Matches(props) {
-			b.react(l, i, e)
+			b.react(l, i, e, "")
 		}
 	}
 }
@@ -107,12 +110,19 @@ func (b *behaviour) decided(l *life, w *walk, d *campaign.Decision) {
 			b.offers = append(b.offers, *o)
 		}
 		for _, k := range b.r.offers[o.Offer+" "+string(o.State)] {
-			b.react(l, k, nil)
+			b.react(l, k, nil, "")
 		}
 	}
 	for i := range d.Sends {
-		for _, k := range b.r.messages[d.Sends[i].Message] {
-			b.react(l, k, nil)
+		s := &d.Sends[i]
+		if isCall(*s) {
+			for _, k := range b.r.calls[s.Message] {
+				b.react(l, k, nil, s.Key)
+			}
+			continue
+		}
+		for _, k := range b.r.messages[s.Message] {
+			b.react(l, k, nil, "")
 		}
 	}
 	b.decide(l, w, d)
@@ -122,7 +132,7 @@ func (b *behaviour) decided(l *life, w *walk, d *campaign.Decision) {
 	for i := range d.Trace {
 		if kind := d.Trace[i].Kind; kind == campaign.TraceTeamOpened || kind == campaign.TraceTeamJoined {
 			for _, k := range b.r.waits[campaign.EventTeamFormed] {
-				b.react(l, k, nil)
+				b.react(l, k, nil, "")
 			}
 		}
 		if d.Trace[i].Kind != campaign.TraceWaiting {
@@ -135,15 +145,16 @@ func (b *behaviour) decided(l *life, w *walk, d *campaign.Decision) {
 		if s, ok := w.plan.order[at].(*campaign.Await); ok {
 			for _, typ := range s.Events {
 				for _, k := range b.r.waits[typ] {
-					b.react(l, k, nil)
+					b.react(l, k, nil, "")
 				}
 			}
 		}
 	}
 }
 
-// react lets luck decide whether she does something, how often and when.
-func (b *behaviour) react(l *life, i int, cause *campaign.Event) {
+// react lets luck decide whether she does something, how often and when; or, of a call with
+// a key, how its service takes it.
+func (b *behaviour) react(l *life, i int, cause *campaign.Event, key string) {
 	r := &b.r.pop.Behaviour[i]
 	own := b.own.of(i, int(b.counts[i]))
 	b.counts[i]++
@@ -155,6 +166,10 @@ func (b *behaviour) react(l *life, i int, cause *campaign.Event) {
 		}
 	}
 	if own.part() >= chance {
+		return
+	}
+	if r.Service != nil {
+		b.serve(l, r, own, key)
 		return
 	}
 	order := ""

@@ -42,6 +42,7 @@ func Derive(p *Plan, now time.Time) *definitions.Population {
 	d.traits()
 	d.starts()
 	d.waits()
+	d.services()
 	d.refunds()
 	return d.pop
 }
@@ -246,6 +247,9 @@ func (d *derivation) add(r definitions.Reaction) bool {
 	key := fmt.Sprint(r.On.Kind, " ", r.On.Name, " ", r.Enter)
 	if r.Do != nil {
 		key += " " + r.Do.Name + string(object(r.With))
+	}
+	if r.Service != nil {
+		key += fmt.Sprint(" ", r.Service.Returned)
 	}
 	if d.did[key] {
 		return false

@@ -41,6 +41,9 @@ func (s *scribe) day(at time.Time) int {
 }
 
 func (s *scribe) happened(l *life, e *campaign.Event) {
+	if e.Type == campaign.EventCallAnswered {
+		return // nobody told it
+	}
 	s.t.events += s.weight
 	switch e.Type {
 	case campaign.EventOrderPaid:
@@ -125,8 +128,8 @@ func (s *scribe) decided(l *life, w *walk, d *campaign.Decision) {
 	for i := range d.Trace {
 		s.line(w, m, j, &d.Trace[i])
 	}
-	for i := range d.Sends {
-		if k := s.p.message(d.Sends[i].Message); k >= 0 {
+	for _, send := range messagesOf(d) {
+		if k := s.p.message(send.Message); k >= 0 {
 			s.t.messages[k].sent += s.weight
 		}
 		day := s.day(l.now)
@@ -204,7 +207,7 @@ func (s *scribe) line(w *walk, m *mark, j *journeyTally, l *campaign.TraceLine) 
 			m.seen[at/64] |= bit
 			j.steps[at].reached += s.weight
 		}
-	case campaign.TraceHappened, campaign.TraceAnswered, campaign.TraceReviewDecided, campaign.TraceTeamFormed:
+	case campaign.TraceHappened, campaign.TraceAnswered, campaign.TraceReviewDecided, campaign.TraceTeamFormed, campaign.TraceCallAnswered:
 		if known {
 			j.steps[at].happened += s.weight
 		}

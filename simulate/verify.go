@@ -94,7 +94,7 @@ func (r *recorder) decided(l *life, w *walk, d *campaign.Decision) {
 	if !r.looks(w) {
 		return
 	}
-	r.sends = append(r.sends, d.Sends...)
+	r.sends = append(r.sends, messagesOf(d)...)
 	r.reviews = append(r.reviews, d.Reviews...)
 	for _, o := range d.Offers {
 		i, ok := r.offers[o.ID]
@@ -151,6 +151,9 @@ func (v *verifier) play() error {
 		}
 		if e.Type == campaign.EventTeamFormed {
 			f.ready = v.formation(e)
+		}
+		if e.Call != "" {
+			f.ready = v.answer(e)
 		}
 		l.queue.push(f)
 		if e.Stored.After(last) {

@@ -3,7 +3,9 @@ package simulate
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,9 +93,18 @@ func deciderText(d *definitions.Decider) string {
 
 func reactionText(r *definitions.Reaction) string {
 	out := "  - on: " + triggerText(&r.On)
-	if r.Do == nil {
+	switch {
+	case r.Service != nil && r.Service.Refused:
+		out += "\n    refuse: true"
+	case r.Service != nil:
+		var list []definitions.Given
+		for _, name := range slices.Sorted(maps.Keys(r.Service.Returned)) {
+			list = append(list, definitions.Given{Property: name, Value: r.Service.Returned[name]})
+		}
+		out += "\n    answer: {" + givenText(list) + "}"
+	case r.Do == nil:
 		out += "\n    enter: " + r.Enter
-	} else {
+	default:
 		out += "\n    do: " + eventWord(r.Do.Name)
 	}
 	if len(r.With) > 0 {
@@ -133,7 +144,11 @@ func triggerText(t *definitions.Trigger) string {
 	if t.Kind == definitions.OnArrive {
 		return t.Kind
 	}
-	out := "{" + t.Kind + ": " + eventWord(t.Name)
+	name := eventWord(t.Name)
+	if t.Kind == definitions.OnCall {
+		name = quoted(name) // it may be a host with a port
+	}
+	out := "{" + t.Kind + ": " + name
 	if t.Kind == definitions.OnOffer && t.State != campaign.OfferOpen {
 		out += ", state: " + string(t.State)
 	}

@@ -83,7 +83,7 @@ func countOf(n int64, what string) string {
 var keptWords = map[string]string{
 	campaign.KeptOver: "it ended on its own version first", campaign.KeptEnding: "it was over but for delayed messages",
 	campaign.KeptMovedOn: "it had gone on to another step", campaign.KeptFailed: "its turn could not be taken",
-	campaign.KeptWithdrawn: "the review for which it waited was withdrawn by the move, or its team was left",
+	campaign.KeptWithdrawn: "the review or the call for which it waited was withdrawn by the move, or its team was left",
 }
 
 // WriteMigrations writes for people how far migrations have come.

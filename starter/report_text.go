@@ -26,6 +26,7 @@ func WriteReport(w io.Writer, r *store.Report) error {
 	t.offers(r)
 	t.rewards(r)
 	t.messages(r)
+	t.calls(r)
 	t.trouble(r)
 	if t.err != nil {
 		return t.err
@@ -146,6 +147,20 @@ func (t *text) messages(r *store.Report) {
 	}
 	for _, n := range r.NotSent {
 		t.line("  %s, version %d\tnot sent\t%s\t%d", n.Message, n.Version, n.Reason, n.Times)
+	}
+}
+
+func (t *text) calls(r *store.Report) {
+	if len(r.Calls) == 0 {
+		return
+	}
+	t.head("calls")
+	for _, c := range r.Calls {
+		state := map[string]string{"sent": "answered", "unknown": "being called"}[c.State]
+		if state == "" {
+			state = c.State
+		}
+		t.line("  %s, version %d\t%s\t%s\t%d", c.Call, c.Version, state, c.Reason, c.Calls)
 	}
 }
 

@@ -137,6 +137,7 @@ func TestRefusedReviews(t *testing.T) {
 		{"POST", "/v1/reviews/1/decision", "", a.key, 400, ""},
 		{"POST", "/v1/events", `{"id":"@banyan/review/1","type":"liked","member":"m-1","time":"2026-01-05T10:00:00Z"}`, a.key, 422, "own"},
 		{"POST", "/v1/events", `{"id":"e","type":"@review.decided","member":"m-1","time":"2026-01-05T10:00:00Z"}`, a.key, 422, "no campaign declares"},
+		{"POST", "/v1/events", `{"id":"e","type":"@call.answered","member":"m-1","time":"2026-01-05T10:00:00Z"}`, a.key, 422, "no campaign declares"},
 	} {
 		a := *a
 		a.key = c.key

@@ -69,6 +69,12 @@ func TestReport(t *testing.T) {
 	}
 	golden(t, "report.golden", text.String())
 
+	report.Calls = []store.CallReport{{Version: 1, Call: "crm", State: "sent", Calls: 7}, {Version: 1, Call: "crm", State: "refused", Reason: "http_404", Calls: 2}}
+	text.Reset()
+	if err := starter.WriteReport(&text, &report); err != nil || !strings.Contains(text.String(), "answered") || !strings.Contains(text.String(), "http_404") {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+
 	// The parts agree with the whole.
 	for _, j := range report.Journeys {
 		sum := j.Active

@@ -25,6 +25,7 @@ type Report struct {
 	Journeys []JourneyReport `json:"journeys"`
 	Messages []MessageReport `json:"messages"`
 	NotSent  []NotSentReport `json:"not_sent" doc:"Messages that were decided not to be sent, and why"`
+	Calls    []CallReport    `json:"calls,omitempty" doc:"Services that were called, and what became of it"`
 	Offers   []OfferReport   `json:"offers"`
 	Stock    []StockReport   `json:"stock" doc:"Offers with a limit, all versions together"`
 	Rewards  []RewardReport  `json:"rewards"`
@@ -75,6 +76,15 @@ type MessageReport struct {
 	Channel  string `json:"channel"`
 	State    string `json:"state" enum:"claimed,sent,refused,failed,dropped,unknown"`
 	Messages int64  `json:"messages"`
+}
+
+// CallReport counts the calls of a service by what became of them.
+type CallReport struct {
+	Version int    `json:"version"`
+	Call    string `json:"call" doc:"What the answer is saved as, or the host"`
+	State   string `json:"state" enum:"claimed,sent,refused,failed,dropped,unknown" doc:"sent: the service answered; unknown: it is being called"`
+	Reason  string `json:"reason,omitempty"`
+	Calls   int64  `json:"calls"`
 }
 
 // NotSentReport counts a message that was not sent, by reason.
@@ -307,6 +317,13 @@ func (b *reporter) messages(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		b.r.Messages = append(b.r.Messages, MessageReport{int(row.Version), row.Name, row.Channel, row.State, row.Messages})
+	}
+	calls, err := b.q.ReportCalls(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range calls {
+		b.r.Calls = append(b.r.Calls, CallReport{int(row.Version), row.Name, row.State, row.Reason, row.Calls})
 	}
 	reasons, err := b.q.ReportNotSent(ctx, b.name)
 	if err != nil {

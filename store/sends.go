@@ -28,11 +28,13 @@ select m.key, m.campaign, j.journey, m.journey, m.version, m.member, m.step, m.n
         order by m.due_at, m.number limit $3)` + outgoingJoinsSQL + ` order by m.due_at, m.number`
 
 	// The messages of a journey go out one after the other, whatever their channels. One
-	// that was settled as unknown holds up no other. Asked as "not exists" it might be
-	// answered by joining all that wait with each other.
+	// that was settled as unknown holds up no other, and neither does a call, which may be
+	// tried for days. Asked as "not exists" it might be answered by joining all that wait
+	// with each other.
 	firstOfJourneySQL = `m.number = (
        select e.number from messages e
-        where e.journey = m.journey and e.state in ('claimed', 'unknown') and e.due_at is not null order by e.number limit 1)`
+        where e.journey = m.journey and e.state in ('claimed', 'unknown') and e.due_at is not null
+          and (e.kind = 'call') = (m.kind = 'call') order by e.number limit 1)`
 
 	// It jumps from channel to channel and reads of each no further than the first.
 	nextInSliceSQL = waitingChannelsSQL + `
@@ -170,9 +172,11 @@ select journey, 0, at, step, 'not_sent', params::jsonb, campaign, version from s
 update messages m
    set state = case when i.not_done then 'claimed' else m.state end,
        reason = case when i.not_done then i.reason else m.reason end,
+       attempts = m.attempts - case when i.untried then 1 else 0 end,
        via = coalesce(nullif(i.next, ''), m.via),
        due_at = case when m.slice is not null then clock_timestamp() + i.again * interval '1 second' end
-  from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::double precision[]) as i (key, not_done, reason, next, again)
+  from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::double precision[], $6::boolean[])
+       as i (key, not_done, reason, next, again, untried)
  where m.key = i.key and ` + unsettledSQL
 )
 
@@ -181,15 +185,30 @@ var effectOf = map[campaign.SendOutcome]string{
 	campaign.SendFailed: "failed",
 }
 
-// Record records how attempts ended, all in one transaction. Settling again what is
-// settled changes nothing.
+// Record records how attempts ended: those of messages all in one transaction, those of
+// calls that ended for good each in its own. Settling again what is settled changes nothing.
 func (s *Store) Record(ctx context.Context, attempts ...campaign.Attempt) error {
+	var messages []campaign.Attempt
+	for i := range attempts {
+		if a := &attempts[i]; a.State == "" || a.Of.Kind != campaign.KindCall {
+			messages = append(messages, *a)
+		} else if err := s.settleCall(ctx, a); err != nil {
+			return err
+		}
+	}
+	if len(messages) == 0 {
+		return nil
+	}
+	return s.record(ctx, messages)
+}
+
+func (s *Store) record(ctx context.Context, attempts []campaign.Attempt) error {
 	var (
 		keys, states, reasons, providers, channels, effects, params []string
 		at                                                          []time.Time
 		again                                                       struct {
 			keys, reasons, next []string
-			notDone             []bool
+			notDone, untried    []bool
 			wait                []float64
 		}
 	)
@@ -198,6 +217,7 @@ func (s *Store) Record(ctx context.Context, attempts ...campaign.Attempt) error 
 		if a.State == "" {
 			again.keys, again.reasons, again.next = append(again.keys, a.Of.Key), append(again.reasons, a.Reason), append(again.next, a.Next)
 			again.notDone, again.wait = append(again.notDone, a.NotDone), append(again.wait, a.Again.Seconds())
+			again.untried = append(again.untried, a.Untried)
 			continue
 		}
 		told, err := json.Marshal(map[string]string{"message": a.Of.Name, "reason": a.Reason})
@@ -215,7 +235,7 @@ func (s *Store) Record(ctx context.Context, attempts ...campaign.Attempt) error 
 			batch.Queue(settleMessagesSQL, keys, states, reasons, providers, channels, effects, at, params)
 		}
 		if len(again.keys) > 0 {
-			batch.Queue(tryAgainSQL, again.keys, again.notDone, again.reasons, again.next, again.wait)
+			batch.Queue(tryAgainSQL, again.keys, again.notDone, again.reasons, again.next, again.wait, again.untried)
 		}
 		return s.pool.SendBatch(ctx, &batch).Close()
 	})

@@ -25,12 +25,13 @@ func Journey(ctx workflow.Context, in campaign.TurnInput) (string, error) {
 	j := &journey{
 		in: in, turn: in.Turn, step: in.Step, most: in.Most,
 		pokes: workflow.GetSignalChannel(ctx, campaign.SignalPoke),
-		sends: &sender{queue: in.Held},
+		sends: new(sender), calls: new(sender),
 	}
 	if j.most <= 0 {
 		j.most = maxTurnsPerRun
 	}
 	workflow.Go(ctx, j.sends.run)
+	j.send(ctx, in.Held)
 	return j.run(ctx)
 }
 
@@ -42,11 +43,33 @@ type journey struct {
 	most  int
 	pokes workflow.ReceiveChannel
 	sends *sender
+	calls *sender // of services, which may take long and hold up no message
 
 	timer  workflow.Future
 	cancel workflow.CancelFunc
 	due    int64 // what the timer waits for
 }
+
+// send hands out what a turn has claimed. The second sender begins with the first call.
+func (j *journey) send(ctx workflow.Context, refs []campaign.SendRef) {
+	for _, ref := range refs {
+		if ref.Channel != campaign.ChannelCall {
+			j.sends.add(ref)
+			continue
+		}
+		if !j.calls.runs {
+			j.calls.runs = true
+			workflow.Go(ctx, j.calls.run)
+		}
+		j.calls.add(ref)
+	}
+}
+
+// rest reports whether nothing is on its way out.
+func (j *journey) rest() bool { return j.sends.rest() && j.calls.rest() }
+
+// done reports whether nothing is left to go out.
+func (j *journey) done() bool { return j.rest() && len(j.sends.queue)+len(j.calls.queue) == 0 }
 
 func (j *journey) run(ctx workflow.Context) (string, error) {
 	for {
@@ -58,7 +81,7 @@ func (j *journey) run(ctx workflow.Context) (string, error) {
 		if err := j.show(ctx, result); err != nil {
 			return "", err
 		}
-		j.sends.add(result.Sends)
+		j.send(ctx, result.Sends)
 		if result.Outcome != "" {
 			j.stopTimer()
 			if err := j.finish(ctx); err != nil {
@@ -66,7 +89,7 @@ func (j *journey) run(ctx workflow.Context) (string, error) {
 			}
 			return result.Outcome, nil
 		}
-		if j.taken++; j.full(ctx) && j.sends.rest() {
+		if j.taken++; j.full(ctx) && j.rest() {
 			return "", j.again(ctx)
 		}
 		if result.Wait == 0 {
@@ -90,7 +113,7 @@ func (j *journey) advance(ctx workflow.Context) (result campaign.TurnResult, err
 			return result, err
 		}
 		// A turn that fails for weeks must not fill the history up.
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && j.sends.rest() {
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && j.rest() {
 			return result, j.again(ctx)
 		}
 	}
@@ -200,6 +223,7 @@ func (j *journey) sleep(ctx workflow.Context) error {
 func (j *journey) drain() {
 	for j.pokes.ReceiveAsync(nil) {
 		j.sends.poked++
+		j.calls.poked++
 	}
 }
 
@@ -216,7 +240,7 @@ func (j *journey) stopTimer() {
 // finish waits until the last message is out. Pokes are received meanwhile, because a
 // message that a paused campaign holds is tried again after the next one.
 func (j *journey) finish(ctx workflow.Context) error {
-	if j.sends.rest() && len(j.sends.queue) == 0 {
+	if j.done() {
 		return nil
 	}
 	idle := false
@@ -227,7 +251,7 @@ func (j *journey) finish(ctx workflow.Context) error {
 			}
 		}
 	})
-	err := workflow.Await(ctx, func() bool { return j.sends.rest() && len(j.sends.queue) == 0 })
+	err := workflow.Await(ctx, j.done)
 	idle = true
 	return err
 }
@@ -241,6 +265,6 @@ func (j *journey) full(ctx workflow.Context) bool {
 func (j *journey) again(ctx workflow.Context) error {
 	j.drain()
 	return workflow.NewContinueAsNewError(ctx, campaign.WorkflowJourney, campaign.TurnInput{
-		Journey: j.in.Journey, Turn: j.turn, Step: j.step, Held: j.sends.queue, Most: j.in.Most,
+		Journey: j.in.Journey, Turn: j.turn, Step: j.step, Held: append(j.sends.queue, j.calls.queue...), Most: j.in.Most,
 	})
 }

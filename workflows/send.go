@@ -9,10 +9,6 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 )
 
-// sendTimeout bounds one attempt. A channel answers within seconds; the webhook's own limit
-// is five. For so long nobody knows that a worker was killed with the message in its hands.
-const sendTimeout = 15 * time.Second
-
 // longestRest bounds the rest of a message between its try at hand and its queue. It is
 // less than the ten minutes after which the doctor looks for a send under way; who must
 // wait for longer is told so once more, and waits in the queue.
@@ -23,10 +19,11 @@ const longestRest = 5 * time.Minute
 type sender struct {
 	queue []campaign.SendRef
 	busy  bool
-	poked int // counts wake-ups; a held message is tried again after one
+	runs  bool // of the calls: it has been begun
+	poked int  // counts wake-ups; a held message is tried again after one
 }
 
-func (s *sender) add(refs []campaign.SendRef) { s.queue = append(s.queue, refs...) }
+func (s *sender) add(ref campaign.SendRef) { s.queue = append(s.queue, ref) }
 
 // rest reports whether no send is under way.
 func (s *sender) rest() bool { return !s.busy }
@@ -69,7 +66,7 @@ func (s *sender) send(ctx workflow.Context, ref campaign.SendRef) (held bool, ne
 	ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           campaign.TaskQueueSend(ref.Channel),
 		Summary:             ref.Message + " via " + ref.Channel,
-		StartToCloseTimeout: sendTimeout,
+		StartToCloseTimeout: campaign.SendTimeout(ref.Channel),
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute,
 			NonRetryableErrorTypes: []string{string(campaign.CodeNotFound)},
@@ -87,7 +84,7 @@ func (s *sender) send(ctx workflow.Context, ref campaign.SendRef) (held bool, ne
 func (s *sender) now(ctx workflow.Context, ref campaign.SendRef) (result campaign.SendResult, done bool, err error) {
 	local := workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
 		Summary:                ref.Message + " via " + ref.Channel,
-		StartToCloseTimeout:    sendTimeout,
+		StartToCloseTimeout:    campaign.SendTimeout(ref.Channel),
 		ScheduleToCloseTimeout: time.Minute, // in the worker's queue, when thousands fall due at once
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels"
+	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/webhook"
 )
@@ -21,6 +22,9 @@ type Config struct {
 	Default string
 	Console console.Config
 	Webhook webhook.Config
+	// Call is how services are called. They are always there: a journey that calls one
+	// waits until a secret is configured, or its time is over.
+	Call call.Config
 }
 
 // Build makes the set and names its default channel.
@@ -50,5 +54,9 @@ func Build(cfg Config) (set channels.Set, standard string, err error) {
 		return channels.Set{}, "", campaign.Errorf(campaign.CodeInvalid,
 			"the default channel %q is not configured; there is: %s", standard, strings.Join(names, ", "))
 	}
-	return set, standard, nil
+	services, err := call.New(cfg.Call)
+	if err != nil {
+		return channels.Set{}, "", err
+	}
+	return channels.New(append(list, services)...), standard, nil
 }

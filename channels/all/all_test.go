@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/banyanhq/banyan/channels/all"
+	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/webhook"
 )
@@ -24,11 +25,13 @@ func TestBuild(t *testing.T) {
 		problem  string
 	}{
 		"nothing":             {problem: "no channel is configured"},
-		"console alone":       {cfg: all.Config{Console: desk}, names: []string{"console"}, standard: "console"},
-		"the receiver first":  {cfg: all.Config{Console: desk, Webhook: hook}, names: []string{"webhook", "console"}, standard: "webhook"},
-		"unless told":         {cfg: all.Config{Console: desk, Webhook: hook, Default: "console"}, names: []string{"webhook", "console"}, standard: "console"},
+		"console alone":       {cfg: all.Config{Console: desk}, names: []string{"console", "call"}, standard: "console"},
+		"the receiver first":  {cfg: all.Config{Console: desk, Webhook: hook}, names: []string{"webhook", "console", "call"}, standard: "webhook"},
+		"unless told":         {cfg: all.Config{Console: desk, Webhook: hook, Default: "console"}, names: []string{"webhook", "console", "call"}, standard: "console"},
 		"default not there":   {cfg: all.Config{Console: desk, Default: "webhook"}, problem: `"webhook" is not configured; there is: console`},
 		"default not in here": {cfg: all.Config{Webhook: hook, Default: "pigeon"}, problem: `"pigeon" is not configured; there is: webhook`},
+		"no default":          {cfg: all.Config{Webhook: hook, Default: "call"}, problem: `"call" is not configured; there is: webhook`},
+		"bad call":            {cfg: all.Config{Console: desk, Call: call.Config{Allow: "http://x"}}, problem: "BANYAN_CALL_ALLOW"},
 		"bad section":         {cfg: all.Config{Console: desk, Webhook: webhook.Config{URL: "ftp://x"}}, problem: "BANYAN_WEBHOOK_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -12,17 +12,17 @@ import (
 	"unicode"
 
 	"github.com/banyanhq/banyan/channels"
+	"github.com/banyanhq/banyan/channels/outbound"
 )
 
 const (
-	// MaxRetryAfter bounds what a receiver may ask for. A longer wait is more likely a
-	// mistake than a plan, and asking once an hour harms nobody.
-	MaxRetryAfter = time.Hour
+	// MaxRetryAfter bounds what a receiver may ask for.
+	MaxRetryAfter = outbound.MaxRetryAfter
 	// MaxRedirects is one for a trailing slash, one for https and one to spare.
 	MaxRedirects = 3
 
-	maxAnswer     = 64 << 10 // of an answer's body we want one id; what is longer is not read
-	maxProviderID = 200      // far above a UUID; it is stored with every message
+	maxAnswer     = outbound.MaxAnswer // of an answer's body we want one id; what is longer is not read
+	maxProviderID = 200                // far above a UUID; it is stored with every message
 )
 
 // answer is what we keep of a response.
@@ -51,9 +51,8 @@ func (a answer) outcome(now time.Time) (channels.Receipt, error) {
 	switch {
 	case a.status >= 200 && a.status < 300:
 		return channels.Receipt{ProviderID: a.providerID()}, nil
-	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooEarly,
-		a.status == http.StatusTooManyRequests, a.status >= 500:
-		return channels.Receipt{}, channels.TryAgain(reason, retryAfter(a.header.Get("Retry-After"), now), nil)
+	case outbound.WorthRetry(a.status):
+		return channels.Receipt{}, channels.TryAgain(reason, outbound.RetryAfter(a.header.Get("Retry-After"), now), nil)
 	case a.status == http.StatusUnauthorized:
 		// Our secret or password is wrong, and so it is for everybody. To refuse would
 		// throw away every message of the campaign while somebody mends one setting.
@@ -88,26 +87,6 @@ func (a answer) providerID() string {
 		return ""
 	}
 	return id
-}
-
-// retryAfter reads seconds or an HTTP date (RFC 9110, 10.2.3), within MaxRetryAfter.
-func retryAfter(value string, now time.Time) time.Duration {
-	value = strings.TrimSpace(value)
-	if value == "" {
-		return 0
-	}
-	if strings.Trim(value, "0123456789") == "" {
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || seconds > int64(MaxRetryAfter/time.Second) {
-			return MaxRetryAfter
-		}
-		return time.Duration(seconds) * time.Second
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
-		return 0
-	}
-	return min(max(at.Sub(now), 0), MaxRetryAfter)
 }
 
 // follow finds where a redirect leads, or why we do not go there. Only 307 and 308 keep

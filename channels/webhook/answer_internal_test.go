@@ -1,39 +1,14 @@
 package webhook
 
 import (
-	"context"
-	"errors"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
-
-	"github.com/banyanhq/banyan/channels"
 )
 
 var noon = time.Date(2026, 12, 1, 12, 0, 0, 0, time.UTC)
-
-func TestRetryAfter(t *testing.T) {
-	for value, want := range map[string]time.Duration{
-		"": 0, "0": 0, " 7 ": 7 * time.Second, "3600": time.Hour, "3601": time.Hour,
-		"99999999999999999999999": time.Hour, "-5": 0, "1.5": 0, "soon": 0,
-		"Tue, 01 Dec 2026 12:00:30 GMT":    30 * time.Second,
-		"Tue, 01 Dec 2026 11:00:00 GMT":    0,
-		"Wed, 02 Dec 2026 12:00:00 GMT":    time.Hour,
-		"Tuesday, 01-Dec-26 12:00:09 GMT":  9 * time.Second, // the older forms that RFC 9110 keeps
-		"Tue Dec  1 12:00:08 2026":         8 * time.Second,
-		"Tue, 01 Dec 2026 12:00:30 +08:00": 0,
-	} {
-		if got := retryAfter(value, noon); got != want {
-			t.Errorf("retryAfter(%q) = %v, want %v", value, got, want)
-		}
-	}
-}
 
 func TestOutcomeByStatus(t *testing.T) {
 	for status, want := range map[int]string{
@@ -105,41 +80,6 @@ func TestFollow(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s answers %d %q: %s, want %s", c.from, c.status, c.location, got, c.want)
 		}
-	}
-}
-
-func TestFailureByProgress(t *testing.T) {
-	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
-	for _, c := range []struct {
-		err     error
-		reached bool
-		want    string
-	}{
-		{dial(os.NewSyscallError("connect", syscall.ECONNREFUSED)), false, "retry: connection_refused"},
-		{dial(os.NewSyscallError("connect", syscall.ENETUNREACH)), false, "retry: unreachable"},
-		{dial(&net.DNSError{Err: "no such host", Name: "s3cret.example.com", IsNotFound: true}), false, "retry: dns"},
-		{dial(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), false, "retry: dns"},
-		{dial(os.ErrDeadlineExceeded), false, "retry: timeout"},
-		{dial(errPrivate), false, "config: private_address"},
-		{io.EOF, true, "unknown: connection_lost"},
-		{&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ECONNRESET)}, true, "unknown: connection_lost"},
-		{errors.New(`malformed HTTP response "s3cret"`), true, "unknown: network"},
-	} {
-		var way progress
-		way.reached.Store(c.reached)
-		f := way.failure(t.Context(), c.err)
-		if f.Error() != c.want {
-			t.Errorf("%v: %v, want %s", c.err, f, c.want)
-		}
-		if f.Err != nil && strings.Contains(f.Err.Error(), "s3cret") {
-			t.Errorf("the cause of %v passes on what it quotes", f)
-		}
-	}
-
-	ctx, cancel := channels.WithDeadline(t.Context(), channels.Message{Deadline: noon.AddDate(-10, 0, 0)})
-	defer cancel()
-	if f := new(progress).failure(ctx, context.DeadlineExceeded); f.Error() != "refused: deadline" {
-		t.Errorf("a deadline that passes before anything is sent: %v", f)
 	}
 }
 

@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
-	"strings"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/channels/outbound"
 )
 
 const (
@@ -22,11 +20,8 @@ const (
 	// answers in 100 ms takes 640 messages a second over them, more than one process
 	// decides; a small one is not run over.
 	DefaultConnections = 64
-	// MinSecretBytes is the shortest secret that is taken: 128 bits, if it is random.
-	// Whoever sees one signed request can try shorter ones at leisure.
-	MinSecretBytes = 16
-	// maxSecrets is the old and the new one, and one more for a rotation that stuck.
-	maxSecrets = 3
+	// MinSecretBytes is the shortest secret that is taken.
+	MinSecretBytes = outbound.MinSecretBytes
 )
 
 // Config is the channel's section. An empty URL leaves the channel out.
@@ -76,59 +71,26 @@ func New(cfg Config) (*Channel, error) {
 	case !cfg.AllowPrivate && literallyPrivate(target.Hostname()):
 		return invalid("BANYAN_WEBHOOK_URL names a private address; set BANYAN_WEBHOOK_ALLOW_PRIVATE=true if the receiver is in-house")
 	}
-	secrets, ok := splitSecrets(cfg.Secret)
-	if !ok {
-		return invalid(fmt.Sprintf("BANYAN_WEBHOOK_SECRET needs one to %d secrets of at least %d bytes, separated by commas",
-			maxSecrets, MinSecretBytes))
+	secrets, err := outbound.Secrets("BANYAN_WEBHOOK_SECRET", cfg.Secret)
+	if err != nil {
+		return invalid(err.Error())
+	}
+	allowed := outbound.Public
+	if cfg.AllowPrivate {
+		allowed = nil
 	}
 	user := target.User
 	target.User = nil
 	timeout := cmp.Or(cfg.Timeout, DefaultTimeout)
 	return &Channel{
 		target: target, user: user, secrets: secrets, timeout: timeout, now: time.Now,
-		client: transport(cfg.AllowPrivate, timeout, cmp.Or(cfg.Connections, DefaultConnections)),
+		client: outbound.Transport(allowed, timeout, cmp.Or(cfg.Connections, DefaultConnections)),
 	}, nil
-}
-
-func splitSecrets(list string) ([]string, bool) {
-	var secrets []string
-	for secret := range strings.SplitSeq(list, ",") {
-		if secret = strings.TrimSpace(secret); len(secret) < MinSecretBytes {
-			return nil, false
-		}
-		secrets = append(secrets, secret)
-	}
-	return secrets, len(secrets) <= maxSecrets
 }
 
 // literallyPrivate finds a private address that is written out. A name is judged by
 // the address that it has when it is dialled, every time.
 func literallyPrivate(host string) bool {
 	addr, err := netip.ParseAddr(host)
-	return err == nil && !public(addr)
-}
-
-// transport makes the connection pool.
-//
-// The environment's proxies are ignored: through a proxy we would dial the proxy and
-// could not judge the receiver's address. HTTP/1 alone is spoken: with HTTP/2 one
-// broken connection makes the outcome of everything on it unknown at once.
-func transport(allowPrivate bool, timeout time.Duration, connections int) *http.Transport {
-	dialer := &net.Dialer{Timeout: timeout}
-	if !allowPrivate {
-		dialer.ControlContext = refusePrivate
-	}
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		DialContext:            dialer.DialContext,
-		Protocols:              protocols,
-		TLSHandshakeTimeout:    timeout,
-		MaxConnsPerHost:        connections,
-		MaxIdleConns:           connections,
-		MaxIdleConnsPerHost:    connections,
-		IdleConnTimeout:        30 * time.Second, // under the 60 s after which common servers hang up
-		DisableCompression:     true,             // so that the limit on an answer is one on the wire
-		MaxResponseHeaderBytes: maxAnswer,
-	}
+	return err == nil && !outbound.Public(addr)
 }

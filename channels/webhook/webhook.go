@@ -10,11 +10,11 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels"
+	"github.com/banyanhq/banyan/channels/outbound"
 )
 
 // Name is the channel's name in `via`.
@@ -22,12 +22,10 @@ const Name = "webhook"
 
 // Headers of a request, beside Content-Type.
 const (
-	// KeyHeader carries the effect key, by the name that payment and messaging APIs use
-	// (IETF draft-ietf-httpapi-idempotency-key-header).
-	KeyHeader = "Idempotency-Key"
-	// AttemptHeader carries the number of the attempt. It is outside of the body, which
-	// stays the same, byte for byte, over all attempts.
-	AttemptHeader = "Banyan-Attempt"
+	// KeyHeader carries the effect key.
+	KeyHeader = outbound.KeyHeader
+	// AttemptHeader carries the number of the attempt.
+	AttemptHeader = outbound.AttemptHeader
 	// IDHeader is where a receiver may put its own id of the message in an answer, if
 	// it does not answer with JSON.
 	IDHeader = "Banyan-Message-Id"
@@ -111,8 +109,8 @@ func inDoubt(err error, doubt bool) error {
 // post makes one request. It uses the transport without http.Client, which would turn a
 // POST into a GET on some redirects and quote addresses in its errors.
 func (c *Channel) post(ctx context.Context, to *url.URL, m channels.Message, body []byte) (answer, *channels.Failure) {
-	var way progress
-	req, err := http.NewRequestWithContext(way.watch(ctx), http.MethodPost, to.String(), bytes.NewReader(body))
+	var way outbound.Progress
+	req, err := http.NewRequestWithContext(way.Watch(ctx), http.MethodPost, to.String(), bytes.NewReader(body))
 	if err != nil {
 		return answer{}, channels.Misconfigured("url", nil)
 	}
@@ -132,11 +130,11 @@ func (c *Channel) post(ctx context.Context, to *url.URL, m channels.Message, bod
 	}
 	resp, err := c.client.RoundTrip(req)
 	if err != nil {
-		return answer{}, way.failure(ctx, err)
+		return answer{}, way.Failure(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // what we want of it is read by then
 	a := read(resp)
-	a.repeated = way.repeated()
+	a.repeated = way.Repeated()
 	return a, nil
 }
 
@@ -151,20 +149,4 @@ func encode(m channels.Message) ([]byte, error) {
 		Body: m.Body, Kind: m.Kind, At: m.At,
 	})
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
-}
-
-// HeaderKey writes an effect key as a header may carry it: percent-encoded where it
-// holds anything but visible ASCII, because member ids may be in any script. The body's
-// `key` is the plain one, and the one that is signed.
-func HeaderKey(key string) string {
-	const hex = "0123456789ABCDEF"
-	var b strings.Builder
-	for i := range len(key) {
-		if ch := key[i]; ch > ' ' && ch < 0x7f && ch != '%' {
-			b.WriteByte(ch)
-		} else {
-			b.Write([]byte{'%', hex[ch>>4], hex[ch&15]})
-		}
-	}
-	return b.String()
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels/all"
+	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/starter"
@@ -32,7 +33,7 @@ type settings struct {
 	Rate        float64          // BANYAN_RATE_LIMIT, requests a second for each key
 	MaxIntents  int64            // BANYAN_INTENT_LIMIT, how much may wait for the router
 	MetricsAt   string           // BANYAN_METRICS_LISTEN
-	Channels    all.Config       // BANYAN_CHANNEL, BANYAN_WEBHOOK_…
+	Channels    all.Config       // BANYAN_CHANNEL, BANYAN_WEBHOOK_…, BANYAN_CALL_…
 	Log         *slog.Logger     // BANYAN_LOG: text, json
 	Temporal    temporal.Options // TEMPORAL_…
 	Metrics     *telemetry.Metrics
@@ -46,6 +47,7 @@ func readSettings(e *env) (s settings, err error) {
 		Channels: all.Config{
 			Default: e.Getenv("BANYAN_CHANNEL"), Console: console.Config{Out: e.Stdout},
 			Webhook: webhook.Config{URL: e.Getenv("BANYAN_WEBHOOK_URL"), Secret: e.Getenv("BANYAN_WEBHOOK_SECRET")},
+			Call:    call.Config{Secret: e.Getenv("BANYAN_CALL_SECRET"), Allow: e.Getenv("BANYAN_CALL_ALLOW")},
 		},
 	}
 	if s.DatabaseURL == "" {

@@ -267,7 +267,7 @@ func (q *Queries) MemberJourneys(ctx context.Context, member string) ([]MemberJo
 
 const memberMessages = `-- name: MemberMessages :many
 select key, campaign, version, journey, step, name, kind, channel, state, reason, provider_id, attempts, at, sent_at
-  from messages where member = $1 order by at desc, key limit 1000
+  from messages where member = $1 and kind <> 'call' order by at desc, key limit 1000
 `
 
 type MemberMessagesRow struct {

@@ -40,6 +40,46 @@ func (q *Queries) ReportBudgets(ctx context.Context, campaign string) ([]ReportB
 	return items, nil
 }
 
+const reportCalls = `-- name: ReportCalls :many
+select version, name, state, reason, count(*)::bigint as calls
+  from messages where campaign = $1 and kind = 'call'
+ group by version, name, state, reason order by version, name, state, reason
+`
+
+type ReportCallsRow struct {
+	Version int32
+	Name    string
+	State   string
+	Reason  string
+	Calls   int64
+}
+
+func (q *Queries) ReportCalls(ctx context.Context, campaign string) ([]ReportCallsRow, error) {
+	rows, err := q.db.Query(ctx, reportCalls, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ReportCallsRow{}
+	for rows.Next() {
+		var i ReportCallsRow
+		if err := rows.Scan(
+			&i.Version,
+			&i.Name,
+			&i.State,
+			&i.Reason,
+			&i.Calls,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const reportDefinitions = `-- name: ReportDefinitions :many
 select version, definition from campaign_versions v
  where v.campaign = $1
@@ -161,7 +201,7 @@ func (q *Queries) ReportLate(ctx context.Context, campaign string) ([]ReportLate
 
 const reportMessages = `-- name: ReportMessages :many
 select version, name, channel, state, count(*)::bigint as messages
-  from messages where campaign = $1
+  from messages where campaign = $1 and kind <> 'call'
  group by version, name, channel, state order by version, name, channel, state
 `
 

@@ -129,6 +129,23 @@ func (q *Queries) EnsureAccounts(ctx context.Context, campaign string, member st
 	return err
 }
 
+const giveUpCall = `-- name: GiveUpCall :exec
+with given_up as (
+    update messages m
+       set state = case when m.state = 'claimed' then 'dropped' else 'failed' end, reason = $1::text, due_at = null
+     where m.key = $2::text and m.kind = 'call' and m.state not in ('sent', 'refused', 'failed', 'dropped')
+    returning m.key, m.state
+)
+update effects e set state = g.state, reason = $1::text, settled_at = clock_timestamp()
+  from given_up g where e.key = g.key
+`
+
+// One that was being made may have arrived; it is made no more either way.
+func (q *Queries) GiveUpCall(ctx context.Context, reason string, key string) error {
+	_, err := q.db.Exec(ctx, giveUpCall, reason, key)
+	return err
+}
+
 const hasBudget = `-- name: HasBudget :one
 select exists (select from budgets where campaign = $1 and reward = $2)
 `
@@ -270,6 +287,32 @@ update offers set state = 'open', closed_at = null where id = $1 and state in ('
 func (q *Queries) ReopenOffer(ctx context.Context, id string) error {
 	_, err := q.db.Exec(ctx, reopenOffer, id)
 	return err
+}
+
+const settleCall = `-- name: SettleCall :execrows
+with settled as (
+    update messages m
+       set state = $3::text, reason = $2::text, channel = 'call', due_at = null,
+           sent_at = case when $3::text = 'sent' then clock_timestamp() end
+     where m.key = $4::text and m.kind = 'call' and m.state not in ('sent', 'refused', 'failed', 'dropped')
+    returning m.key
+)
+update effects e set state = $1::text, reason = $2::text, settled_at = clock_timestamp()
+  from settled s where e.key = s.key
+`
+
+// What is settled already is left alone.
+func (q *Queries) SettleCall(ctx context.Context, effect string, reason string, state string, key string) (int64, error) {
+	result, err := q.db.Exec(ctx, settleCall,
+		effect,
+		reason,
+		state,
+		key,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const storedTurn = `-- name: StoredTurn :one

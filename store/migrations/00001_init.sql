@@ -232,8 +232,8 @@ create table messages (
     member       text not null,
     step         text not null,
     name         text not null,
-    kind         text not null,
-    bodies       jsonb not null,                   -- [{channel, body}] in the order of trial
+    kind         text not null,                    -- marketing or service; call: no message, but a service that is called
+    bodies       jsonb not null,                   -- [{channel, body}] in the order of trial; of a call: what it takes to make it
     channel      text not null default '',         -- the one that took it, or the last that refused
     state        text not null check (state in ('claimed', 'sent', 'refused', 'failed', 'dropped', 'unknown')),
     reason       text not null default '',

@@ -28,7 +28,7 @@ select o.*, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::time
 
 -- name: MemberMessages :many
 select key, campaign, version, journey, step, name, kind, channel, state, reason, provider_id, attempts, at, sent_at
-  from messages where member = $1 order by at desc, key limit 1000;
+  from messages where member = $1 and kind <> 'call' order by at desc, key limit 1000;
 
 -- name: MemberGrants :many
 select key, campaign, version, reward, journey, step, points, state, reason, at

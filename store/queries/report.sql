@@ -33,8 +33,13 @@ select j.journey, x.version, x.split, x.arm,
 
 -- name: ReportMessages :many
 select version, name, channel, state, count(*)::bigint as messages
-  from messages where campaign = $1
+  from messages where campaign = $1 and kind <> 'call'
  group by version, name, channel, state order by version, name, channel, state;
+
+-- name: ReportCalls :many
+select version, name, state, reason, count(*)::bigint as calls
+  from messages where campaign = $1 and kind = 'call'
+ group by version, name, state, reason order by version, name, state, reason;
 
 -- name: ReportNotSent :many
 select version, coalesce(params ->> 'message', '')::text as message, coalesce(params ->> 'reason', '')::text as reason,

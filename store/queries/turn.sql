@@ -68,3 +68,26 @@ select exists (select from offer_stock where campaign = $1 and offer = $2);
 
 -- name: HasBudget :one
 select exists (select from budgets where campaign = $1 and reward = $2);
+
+-- name: SettleCall :execrows
+-- What is settled already is left alone.
+with settled as (
+    update messages m
+       set state = sqlc.arg(state)::text, reason = sqlc.arg(reason)::text, channel = 'call', due_at = null,
+           sent_at = case when sqlc.arg(state)::text = 'sent' then clock_timestamp() end
+     where m.key = sqlc.arg(key)::text and m.kind = 'call' and m.state not in ('sent', 'refused', 'failed', 'dropped')
+    returning m.key
+)
+update effects e set state = sqlc.arg(effect)::text, reason = sqlc.arg(reason)::text, settled_at = clock_timestamp()
+  from settled s where e.key = s.key;
+
+-- name: GiveUpCall :exec
+-- One that was being made may have arrived; it is made no more either way.
+with given_up as (
+    update messages m
+       set state = case when m.state = 'claimed' then 'dropped' else 'failed' end, reason = sqlc.arg(reason)::text, due_at = null
+     where m.key = sqlc.arg(key)::text and m.kind = 'call' and m.state not in ('sent', 'refused', 'failed', 'dropped')
+    returning m.key, m.state
+)
+update effects e set state = g.state, reason = sqlc.arg(reason)::text, settled_at = clock_timestamp()
+  from given_up g where e.key = g.key;

@@ -1,4 +1,4 @@
-package webhook
+package outbound
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/banyanhq/banyan/channels"
 )
 
-// progress is how far a request came, which decides what its end means.
-type progress struct {
+// Progress is how far a request came, which decides what its end means.
+type Progress struct {
 	// reached is set when the request has a connection, TLS included. From there on
 	// bytes may have gone out. That is earlier than the last byte and errs on the safe
 	// side: the hook for the last byte may run after the error has come back.
@@ -26,10 +26,11 @@ type progress struct {
 	connections atomic.Int32
 }
 
-// repeated reports whether an earlier answer may have been lost on the way to this one.
-func (p *progress) repeated() bool { return p.connections.Load() > 1 }
+// Repeated reports whether an earlier answer may have been lost on the way to this one.
+func (p *Progress) Repeated() bool { return p.connections.Load() > 1 }
 
-func (p *progress) watch(ctx context.Context) context.Context {
+// Watch makes a request under the context report to the progress.
+func (p *Progress) Watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) {
 			p.reached.Store(true)
@@ -43,8 +44,8 @@ func (p *progress) watch(ctx context.Context) context.Context {
 	})
 }
 
-// failure classes an error of the transport.
-func (p *progress) failure(ctx context.Context, err error) *channels.Failure {
+// Failure classes an error of the transport.
+func (p *Progress) Failure(ctx context.Context, err error) *channels.Failure {
 	reason, cause := p.reason(ctx, err)
 	switch {
 	case p.reached.Load():
@@ -60,9 +61,9 @@ func (p *progress) failure(ctx context.Context, err error) *channels.Failure {
 
 // reason names the error and gives a cause whose text we know. Errors of net/http and
 // of the resolver are not passed on: they may quote what the receiver sent.
-func (p *progress) reason(ctx context.Context, err error) (string, error) {
+func (p *Progress) reason(ctx context.Context, err error) (string, error) {
 	if errors.Is(err, errPrivate) {
-		return "private_address", errPrivate
+		return ReasonPrivate, errPrivate
 	}
 	if ctx.Err() != nil {
 		return channels.ContextReason(ctx), ctx.Err()

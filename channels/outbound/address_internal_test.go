@@ -1,4 +1,4 @@
-package webhook
+package outbound
 
 import (
 	"errors"
@@ -20,8 +20,8 @@ func TestPublic(t *testing.T) {
 		"::ffff:10.0.0.1": false, "::ffff:127.0.0.1": false, "::ffff:169.254.169.254": false,
 		"::7f00:1": false, "64:ff9b::10.0.0.1": false, "64:ff9b:1::1.1.1.1": false, "2002:7f00:1::": false,
 	} {
-		if got := public(netip.MustParseAddr(text)); got != want {
-			t.Errorf("public(%s) = %v, want %v", text, got, want)
+		if got := Public(netip.MustParseAddr(text)); got != want {
+			t.Errorf("Public(%s) = %v, want %v", text, got, want)
 		}
 	}
 }
@@ -32,9 +32,9 @@ func TestRefusePrivateRefusesWhatItCannotRead(t *testing.T) {
 		"127.0.0.1:80": true, "[::1]:80": true, "[fe80::1%eth0]:80": true, "[::ffff:10.0.0.1]:80": true,
 		"": true, "host:80": true, "/run/socket": true,
 	} {
-		err := refusePrivate(t.Context(), "tcp", address, nil)
+		err := refusing(Public)(t.Context(), "tcp", address, nil)
 		if errors.Is(err, errPrivate) != private {
-			t.Errorf("refusePrivate(%q) = %v", address, err)
+			t.Errorf("refusing(Public)(%q) = %v", address, err)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package webhook
+package outbound
 
 import (
 	"context"
@@ -7,16 +7,21 @@ import (
 	"syscall"
 )
 
+// ReasonPrivate is the reason of a failure to connect to an address that is not a public one.
+const ReasonPrivate = "private_address"
+
 var errPrivate = errors.New("the address is not a public one")
 
-// refusePrivate stands between the resolver and the connection: it sees the address
-// that is really dialled, so a name that changes its address after it was checked (DNS
+// refusing stands between the resolver and the connection: it sees the address that is
+// really dialled, so a name that changes its address after it was checked (DNS
 // rebinding) gains nothing.
-func refusePrivate(_ context.Context, _, address string, _ syscall.RawConn) error {
-	if ap, err := netip.ParseAddrPort(address); err != nil || !public(ap.Addr()) {
-		return errPrivate
+func refusing(allowed func(netip.Addr) bool) func(context.Context, string, string, syscall.RawConn) error {
+	return func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		if ap, err := netip.ParseAddrPort(address); err != nil || !allowed(ap.Addr()) {
+			return errPrivate
+		}
+		return nil
 	}
-	return nil
 }
 
 // Addresses that are not public, by the special-purpose registries of IANA (RFC 6890),
@@ -43,13 +48,20 @@ var (
 	nat64    = netip.MustParsePrefix("64:ff9b::/96") // the IPv4 internet, as IPv6-only hosts see it
 )
 
-// public reports whether an address belongs to the internet at large.
-func public(a netip.Addr) bool {
-	a = a.Unmap().WithZone("") // ::ffff:10.0.0.1 is 10.0.0.1; a prefix contains no zoned address
+// Plain brings an address to one form: ::ffff:10.0.0.1 is 10.0.0.1, as is the address by
+// which an IPv6-only host reaches it, and a prefix contains no zoned address.
+func Plain(a netip.Addr) netip.Addr {
+	a = a.Unmap().WithZone("")
 	if nat64.Contains(a) {
 		b := a.As16()
 		a = netip.AddrFrom4([4]byte(b[12:]))
 	}
+	return a
+}
+
+// Public reports whether an address belongs to the internet at large.
+func Public(a netip.Addr) bool {
+	a = Plain(a)
 	if !a.IsGlobalUnicast() || a.IsPrivate() || (a.Is6() && !globalV6.Contains(a)) {
 		return false
 	}
