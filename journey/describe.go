@@ -67,9 +67,12 @@ func (r *runner) describe() {
 	}
 }
 
+// usualTypes is to how many types of events most journeys listen at most.
+const usualTypes = 4
+
 // listens names the event types for which the journey wants to be woken.
 func (r *runner) listens() []string {
-	var types []string
+	types := make([]string, 0, usualTypes)
 	if len(r.s.Open) > 0 || len(r.s.Closed) > 0 {
 		types = append(types, campaign.EventOrderPaid)
 	}

@@ -230,6 +230,9 @@ func (r *runner) takes(o *Offer, e *campaign.Event, order string) bool {
 		}
 	}
 	o.State, o.ClosedAt, o.Order = campaign.OfferTaken, e.Time, order
+	if r.taken == nil {
+		r.taken = map[string]int{}
+	}
 	r.taken[o.Name]++
 	r.closeOffer(o, paid, campaign.ReasonOfferTaken)
 	r.trace(campaign.TraceOfferTaken, o.Step, "offer", o.Name, "order", order, "paid", paid.String())

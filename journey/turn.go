@@ -1,6 +1,7 @@
 package journey
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -113,7 +114,7 @@ type runner struct {
 }
 
 func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
-	r := &runner{p: p, pl: pl, s: state, in: in, now: in.Now, at: in.Now, taken: map[string]int{}}
+	r := &runner{p: p, pl: pl, s: state, in: in, now: in.Now, at: in.Now, taken: maps.Clone(in.Taken)}
 	// The caller may run the same state again with more answers, so nothing that it
 	// holds may be written through.
 	r.s.Moved = slices.Clone(state.Moved)
@@ -144,9 +145,6 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 		r.s.Call = &c
 	}
 	r.sent = slices.Clone(in.Sent)
-	for k, v := range in.Taken {
-		r.taken[k] = v
-	}
 	r.facts = rules.Facts{Now: in.Now, Member: in.Member, Behaviour: in.Behaviour}
 	return r
 }
@@ -556,8 +554,14 @@ func (r *runner) traceAt(step string, kind campaign.TraceKind, params ...string)
 		}
 		line.Params[params[i]] = params[i+1]
 	}
+	if r.d.Trace == nil {
+		r.d.Trace = make([]campaign.TraceLine, 0, usualTrace)
+	}
 	r.d.Trace = append(r.d.Trace, line)
 }
+
+// usualTrace is how many lines most turns write at most.
+const usualTrace = 6
 
 func (r *runner) result() (State, campaign.Decision, *campaign.Ask, error) {
 	if r.fault != nil {

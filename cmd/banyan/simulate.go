@@ -36,7 +36,7 @@ type simulateCommand struct {
 func (c *simulateCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	// A rehearsal keeps little and leaves much behind, so it is cheaper to collect it late.
 	if e.Getenv("GOGC") == "" {
-		defer debug.SetGCPercent(debug.SetGCPercent(400))
+		defer debug.SetGCPercent(debug.SetGCPercent(800))
 	}
 	source, err := readFile(e, c.File)
 	if err != nil {
