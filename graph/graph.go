@@ -196,13 +196,7 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 				out = append(out, offer.Title, price)
 			}
 		}
-		if s.Announce != "" {
-			out = append(out, "announce "+s.Announce)
-		}
-		for _, r := range s.Remind {
-			out = append(out, "remind "+campaign.FormatDuration(r.Before)+" before: "+r.Send)
-		}
-		return out
+		return append(out, telling(s.Announce, s.Remind)...)
 	case *campaign.Grant:
 		if reward, ok := def.Reward(s.Reward); ok {
 			return []string{fmt.Sprintf("%d points", reward.Points)}
@@ -236,13 +230,7 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 			out = append(out, "joins "+oneLine(s.Join))
 		}
 		out = append(out, "within "+campaign.FormatDuration(s.Within))
-		if s.Announce != "" {
-			out = append(out, "announce "+s.Announce)
-		}
-		for _, r := range s.Remind {
-			out = append(out, "remind "+campaign.FormatDuration(r.Before)+" before: "+r.Send)
-		}
-		return out
+		return append(out, telling(s.Announce, s.Remind)...)
 	case *campaign.CallService:
 		out := []string{oneLine(s.URL)}
 		if s.SaveAs != "" {
@@ -256,6 +244,18 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 	case *campaign.Wait, *campaign.Await, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Goto, *campaign.End:
 	}
 	return nil
+}
+
+// telling is what is sent about something that opens and ends.
+func telling(announce string, remind []campaign.Reminder) []string {
+	var out []string
+	if announce != "" {
+		out = append(out, "announce "+announce)
+	}
+	for _, r := range remind {
+		out = append(out, "remind "+campaign.FormatDuration(r.Before)+" before: "+r.Send)
+	}
+	return out
 }
 
 func sending(def *campaign.Definition, message string, via []string) []string {

@@ -73,8 +73,13 @@ func decision(w *walk, v campaign.Verdict) func(*life, *future) bool {
 		if key, ok := w.state.OpenReview(); !ok || key != v.Review || w.done() {
 			return false
 		}
-		properties, err := json.Marshal(v)
-		f.event = campaign.Event{ID: campaign.OwnEventID("review/" + v.Review), Type: campaign.EventReviewDecided, Time: l.now, Properties: properties}
-		return err == nil
+		return f.decides(l, v)
 	}
+}
+
+// decides makes the event that tells what was decided about a review.
+func (f *future) decides(l *life, v campaign.Verdict) bool {
+	properties, err := json.Marshal(v)
+	f.event = campaign.Event{ID: campaign.OwnEventID("review/" + v.Review), Type: campaign.EventReviewDecided, Time: l.now, Properties: properties}
+	return err == nil
 }

@@ -1,7 +1,6 @@
 package simulate
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -213,9 +212,7 @@ func (v *verifier) decision(e *definitions.TestEvent) func(*life, *future) bool 
 	return func(l *life, f *future) bool {
 		for _, w := range l.walks {
 			if key, ok := w.state.OpenReview(); ok && !w.done() {
-				properties, err := json.Marshal(campaign.Verdict{Review: key, Decision: e.Decide, By: "test", Reason: "as the test says"})
-				f.event = campaign.Event{ID: "@banyan/" + key, Type: campaign.EventReviewDecided, Time: l.now, Properties: properties}
-				return err == nil
+				return f.decides(l, campaign.Verdict{Review: key, Decision: e.Decide, By: "test", Reason: "as the test says"})
 			}
 		}
 		v.fail(e.Mark, "decide when a journey waits for a decision", "nobody is asked for a decision at %s", v.when(l.now))

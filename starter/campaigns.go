@@ -84,14 +84,24 @@ type submitInput struct {
 	Check bool `query:"check" doc:"Check alone, store nothing"`
 }
 
-func (s *Server) submit(ctx context.Context, in *submitInput) (*statusAnswer[SubmitAnswer], error) {
+// checkedBody reads and checks the campaign that is a call's body. Warnings alone are no
+// error.
+func checkedBody(ctx context.Context) ([]byte, *campaign.Definition, definitions.Problems, error) {
 	source := bodyOf(ctx)
 	if len(source) == 0 {
-		return nil, problem(http.StatusUnprocessableEntity, "send the campaign's YAML as the body")
+		return nil, nil, nil, problem(http.StatusUnprocessableEntity, "send the campaign's YAML as the body")
 	}
 	def, problems := definitions.Check("campaign.yaml", source)
 	if problems.Refused() || def == nil {
-		return nil, definitionProblem(problems)
+		return nil, nil, nil, definitionProblem(problems)
+	}
+	return source, def, problems, nil
+}
+
+func (s *Server) submit(ctx context.Context, in *submitInput) (*statusAnswer[SubmitAnswer], error) {
+	source, def, problems, err := checkedBody(ctx)
+	if err != nil {
+		return nil, err
 	}
 	out := SubmitAnswer{Campaign: def.Name, Digest: campaign.Digest(source), Warnings: details(problems)}
 	if in.Check {

@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/banyanhq/banyan/campaign"
-	"github.com/banyanhq/banyan/definitions"
 	"github.com/banyanhq/banyan/rules"
 	"github.com/banyanhq/banyan/store"
 )
@@ -86,13 +85,9 @@ func (s *Server) registerSegments() {
 		detail: "The text need not be stored, and nothing is stored. If there is a campaign of its name, its clock counts.",
 		body:   textBody("The campaign, in YAML", map[string]*huma.Schema{"application/yaml": {Type: huma.TypeString}}),
 	}, func(ctx context.Context, _ *struct{}) (*answer[SegmentsAnswer], error) {
-		source := bodyOf(ctx)
-		if len(source) == 0 {
-			return nil, problem(http.StatusUnprocessableEntity, "send the campaign's YAML as the body")
-		}
-		def, problems := definitions.Check("campaign.yaml", source)
-		if problems.Refused() || def == nil {
-			return nil, definitionProblem(problems)
+		_, def, _, err := checkedBody(ctx)
+		if err != nil {
+			return nil, err
 		}
 		v, err := s.store.CurrentVersion(ctx, def.Name)
 		if campaign.CodeOf(err) == campaign.CodeNotFound {
