@@ -136,7 +136,9 @@ func (a *Activities) sendPage(ctx context.Context, list []campaign.Outgoing, cha
 				o := &list[i]
 				var failure *channels.Failure
 				attempts[i], failure = a.deliver(ctx, o, channel)
-				if attempts[i].State == "" && failure != nil {
+				activity.RecordHeartbeat(ctx) // a page may take longer than a heartbeat lasts
+				// The next channel is tried at once: nobody would wake the slice for it later.
+				if attempts[i].State == "" && attempts[i].Next == "" && failure != nil {
 					attempts[i].Again = max(failure.RetryAfter, backoff(o.Attempts))
 					if o.Kind == campaign.KindCall {
 						attempts[i].Again = restOf(o, failure)
@@ -189,17 +191,53 @@ func (a *Activities) before(o *campaign.Outgoing, channel string) (end campaign.
 	case o.Ended:
 		doubt(campaign.SendDropped, campaign.ReasonEnded)
 	case !ok || !known:
-		refuse(&end, next)
-	case o.InDoubt && !channels.Idempotent(via):
+		refuse(&end, next, campaign.ReasonRefused)
+	case o.InDoubt && !repeatable(o, via):
 		doubt(campaign.SendUnknown, campaign.ReasonUnknown)
 	case !o.Deadline.IsZero() && o.Now.After(o.Deadline) && o.Kind == campaign.KindCall:
 		doubt(campaign.SendDropped, campaign.ReasonNotMade)
 	case !o.Deadline.IsZero() && o.Now.After(o.Deadline):
 		doubt(campaign.SendDropped, campaign.ReasonDeadline)
 	default:
-		return end, true
+		why := unreached(o, via)
+		switch {
+		case why == "":
+			return end, true
+		case o.InDoubt: // it was reachable when an earlier attempt began
+			doubt(campaign.SendUnknown, campaign.ReasonUnknown)
+		default:
+			refuse(&end, next, why)
+		}
 	}
 	return end, false
+}
+
+// forgetMargin is how long before a provider forgets a message it is not repeated any
+// more: the try itself takes a while, and clocks differ.
+const forgetMargin = time.Minute
+
+// repeatable reports whether a message whose outcome is unknown may be sent once more.
+func repeatable(o *campaign.Outgoing, via channels.Channel) bool {
+	forgets := channels.Forgets(via)
+	return channels.Idempotent(via) && (forgets == 0 || o.Trying < forgets-forgetMargin)
+}
+
+// identity is how a channel reaches the message's member; ok is false where it needs none.
+func identity(o *campaign.Outgoing, via channels.Channel) (to campaign.Identity, ok bool) {
+	kind, account := channels.Reaches(via)
+	if kind == "" {
+		return to, false
+	}
+	return o.Identity(kind, account), true
+}
+
+// unreached says why a channel has no way to the message's member; empty: it has one.
+func unreached(o *campaign.Outgoing, via channels.Channel) (reason string) {
+	to, needed := identity(o, via)
+	if !needed {
+		return ""
+	}
+	return to.Unreached(o.Kind)
 }
 
 // deliver hands a message to its channel and says how that ended.
@@ -207,12 +245,15 @@ func (a *Activities) deliver(ctx context.Context, o *campaign.Outgoing, channel 
 	body, next, _ := o.Body(channel)
 	via, _ := a.Channels.Get(channel)
 	end := campaign.Attempt{Of: o, Channel: channel}
-	receipt, err := via.Deliver(ctx, message(o, channel, body))
+	m := message(o, channel, body)
+	m.To, _ = identity(o, via)
+	receipt, err := via.Deliver(ctx, m)
 	if err == nil {
 		end.State, end.ProviderID, end.Returned = campaign.SendSent, receipt.ProviderID, receipt.Returned
 		return end, nil
 	}
 	failure := channels.AsFailure(err)
+	end.Identity, end.Mark = m.To, failure.Marks
 	if o.Kind == campaign.KindCall {
 		uncalled(o, &end, failure)
 	} else {
@@ -225,10 +266,10 @@ func (a *Activities) deliver(ctx context.Context, o *campaign.Outgoing, channel 
 	return end, failure
 }
 
-func message(o *campaign.Outgoing, channel, body string) channels.Message {
+func message(o *campaign.Outgoing, channel string, body campaign.ChannelBody) channels.Message {
 	m := channels.Message{
 		Key: o.Key, Channel: channel, Campaign: o.Campaign, Journey: o.Journey, Name: o.Name, Member: o.Member,
-		Body: body, Kind: o.Kind, At: o.At, Attempt: o.Attempts + 1,
+		Subject: body.Subject, Body: body.Body, Kind: o.Kind, At: o.At, Attempt: o.Attempts + 1,
 	}
 	if !o.Deadline.IsZero() {
 		// The deadline is on the campaign's clock; only the span to it means anything here.
@@ -245,14 +286,18 @@ func (a *Activities) undelivered(o *campaign.Outgoing, end *campaign.Attempt, ne
 	case channels.ClassRefused:
 		switch {
 		case f.Reason != channels.ReasonDeadline:
-			refuse(end, next)
+			reason := campaign.ReasonRefused
+			if f.Marks == campaign.IdentityUnreachable {
+				reason = campaign.ReasonUnreachable
+			}
+			refuse(end, next, reason)
 		case o.InDoubt: // an earlier attempt may have arrived in time
 			unknown()
 		default:
 			end.State, end.Reason = campaign.SendDropped, campaign.ReasonDeadline
 		}
 	case channels.ClassUnknown:
-		if late || !channels.Idempotent(via) {
+		if late || !repeatable(o, via) {
 			unknown()
 		}
 	case channels.ClassRetry, channels.ClassConfig:
@@ -269,8 +314,8 @@ func (a *Activities) undelivered(o *campaign.Outgoing, end *campaign.Attempt, ne
 }
 
 // refuse goes on to the next channel, or settles the message if there is none.
-func refuse(end *campaign.Attempt, next string) {
-	end.Reason = campaign.ReasonRefused
+func refuse(end *campaign.Attempt, next, reason string) {
+	end.Reason = reason
 	if next == "" {
 		end.State = campaign.SendRefused
 		return

@@ -156,8 +156,9 @@ const (
 // Message is a text with CEL in {{ }}, perhaps with one wording per channel.
 type Message struct {
 	Name       string            `json:"name"`
-	Text       string            `json:"text,omitempty"`  // used where no channel wording fits
-	Texts      map[string]string `json:"texts,omitempty"` // by channel
+	Text       string            `json:"text,omitempty"`    // used where no channel wording fits
+	Texts      map[string]string `json:"texts,omitempty"`   // by channel
+	Subject    string            `json:"subject,omitempty"` // of a mail
 	Kind       MessageKind       `json:"kind"`
 	WhenCapped WhenCapped        `json:"when_capped"`
 }

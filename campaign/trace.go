@@ -75,6 +75,7 @@ const (
 	TraceCallRefused   TraceKind = "call_refused"
 	TraceCallTooLate   TraceKind = "call_too_late"
 	TraceCallDropped   TraceKind = "call_withdrawn"
+	TracePassedOver    TraceKind = "passed_over"
 	TraceFault         TraceKind = "fault"
 )
 
@@ -85,7 +86,7 @@ func TraceKinds() []TraceKind {
 		TraceTimedOut, TraceOfferOpened, TraceOfferSkipped, TraceOfferTaken, TraceOfferRefused, TraceOfferLapsed,
 		TraceOfferWithdraw, TraceUnderpaid, TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
 		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceMigrated, TraceEnded, TraceFault,
-		TraceAsked, TraceAnswered, TraceNotUnderstood,
+		TraceAsked, TraceAnswered, TraceNotUnderstood, TracePassedOver,
 		TraceReviewOpened, TraceReviewSkipped, TraceReviewBackup, TraceReviewDecided, TraceReviewOver, TraceReviewTooLate, TraceReviewDropped,
 		TraceTeamOpened, TraceTeamJoined, TraceTeamNotJoined, TraceTeamSkipped, TraceTeamFormed, TraceTeamFailed, TraceTeamLeft,
 		TraceCalled, TraceCallSkipped, TraceCallAnswered, TraceCallRefused, TraceCallTooLate, TraceCallDropped,

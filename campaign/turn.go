@@ -65,6 +65,7 @@ type SendEffect struct {
 type ChannelBody struct {
 	Channel string `json:"channel"`
 	Body    string `json:"body"`
+	Subject string `json:"subject,omitempty"` // of a channel that has one
 }
 
 // GivenUp is a claimed call that is not to be made, or not again.
@@ -316,6 +317,7 @@ type Outgoing struct {
 	Attempts     int           // so far
 	Trying       time.Duration // since the first attempt, real
 	Via          string        // of a slice's message: the channel to try
+	Identities   []Identity    // how the member is reached
 	Paused       bool          // its campaign is paused
 	Ended        bool          // its campaign was ended at once
 	At, Deadline time.Time     // campaign time; Deadline may be zero
@@ -324,7 +326,7 @@ type Outgoing struct {
 }
 
 // Body finds the wording for a channel and the channel to try after it.
-func (o *Outgoing) Body(channel string) (body, next string, ok bool) {
+func (o *Outgoing) Body(channel string) (body ChannelBody, next string, ok bool) {
 	for i, b := range o.Bodies {
 		if b.Channel != channel {
 			continue
@@ -332,9 +334,20 @@ func (o *Outgoing) Body(channel string) (body, next string, ok bool) {
 		if i+1 < len(o.Bodies) {
 			next = o.Bodies[i+1].Channel
 		}
-		return b.Body, next, true
+		return b, next, true
 	}
-	return "", "", false
+	return ChannelBody{}, "", false
+}
+
+// Identity finds how the member is reached by an address of a kind and account. One who
+// is not has an identity without an address.
+func (o *Outgoing) Identity(kind IdentityKind, account string) Identity {
+	for _, i := range o.Identities {
+		if i.Kind == kind && i.Account == account {
+			return i
+		}
+	}
+	return Identity{Kind: kind, Account: account, State: IdentityReachable}
 }
 
 // Attempt is how one attempt to send ended.
@@ -354,6 +367,10 @@ type Attempt struct {
 	Untried bool
 	// Next is the channel to try after this one has refused it.
 	Next string
+	// Identity and Mark tell what a platform said of the member's address; an empty Mark
+	// tells nothing.
+	Identity Identity
+	Mark     IdentityState
 	// Again is the real span until it is to be tried again.
 	Again time.Duration
 }

@@ -30,8 +30,12 @@ type Message struct {
 	Name     string // the message's name in the campaign
 	Member   string // the caller's own id of the receiver
 
-	Body string
-	Kind campaign.MessageKind
+	Subject string // of a channel that has one
+	Body    string
+	Kind    campaign.MessageKind
+
+	// To is how the member is reached, for a channel that Reaches by addresses.
+	To campaign.Identity
 
 	// At is when the message was decided, on the campaign's clock.
 	At time.Time
@@ -65,6 +69,41 @@ type Receipt struct {
 func Idempotent(c Channel) bool {
 	says, ok := c.(interface{ Idempotent() bool })
 	return ok && says.Idempotent()
+}
+
+// Forgets is how long an idempotent channel's provider remembers a message: after that it
+// would deliver it again. Zero means for ever. A channel says so by an optional method
+// Forgets() time.Duration.
+func Forgets(c Channel) time.Duration {
+	if says, ok := c.(interface{ Forgets() time.Duration }); ok {
+		return says.Forgets()
+	}
+	return 0
+}
+
+// Reaches names the kind of address by which a channel reaches members, and the account of
+// the platform to which it belongs. A channel says so by an optional method Reaches(); one
+// without it goes by the caller's own ids of members, and kind is empty.
+func Reaches(c Channel) (kind campaign.IdentityKind, account string) {
+	if says, ok := c.(interface {
+		Reaches() (campaign.IdentityKind, string)
+	}); ok {
+		return says.Reaches()
+	}
+	return "", ""
+}
+
+// Check asks a channel's platform whether it would take messages from us, and sends none.
+// ok is false for a channel that cannot ask, which has no method Check. The error is for
+// the person who set the channel up: it says what to do, and holds no secret.
+func Check(ctx context.Context, c Channel) (ok bool, err error) {
+	says, ok := c.(interface {
+		Check(ctx context.Context) error
+	})
+	if !ok {
+		return false, nil
+	}
+	return true, says.Check(ctx)
 }
 
 // MaxKeyBytes bounds an effect key. Workflow ids, from which keys are built, hold at

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/banyanhq/banyan/campaign"
 )
 
 // Class says what may be done about a message that was not delivered for certain.
@@ -43,6 +45,9 @@ type Failure struct {
 	Reason string // a short machine word
 	// RetryAfter is how long the provider asked us to wait; zero means that it did not.
 	RetryAfter time.Duration
+	// Marks is what the answer says of the member's address, beyond this one message:
+	// unreachable or opted out; empty: nothing.
+	Marks campaign.IdentityState
 	// Err is a cause for errors.Is. Its text is left out of Error, because a library's
 	// words may quote an address with a secret in it.
 	Err error

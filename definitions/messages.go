@@ -2,27 +2,54 @@ package definitions
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/banyanhq/banyan/campaign"
 )
+
+// maxSubject is how long a mail's subject may be, in bytes, before it is filled in.
+const maxSubject = 400
 
 // maxText is how long a message may be, in bytes: some thirteen hundred Chinese
 // characters, more than any channel takes.
 const maxText = 4000
 
 // Channels lists the channels that this build can send by.
-func Channels() []string { return []string{"console", "webhook"} }
+func Channels() []string {
+	names := make([]string, 0, len(campaign.Channels()))
+	for _, c := range campaign.Channels() {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// usualChannels lists those that may be the channel of a send without `via`.
+func usualChannels() (names []string) {
+	for _, c := range campaign.Channels() {
+		if c.Usual {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
 
 // wordings lists the channels that a message may have a wording for. Texts for those
 // that do not exist yet are kept, so that one file serves every version.
 var wordings = []string{"console", "webhook", "wecom", "sms", "mail", "officialaccount", "miniprogram"}
 
-var messageShape = shape{
-	what: "a message",
-	keys: append([]string{"kind", "when_capped", "text"}, wordings...),
-}
+var (
+	messageShape = shape{
+		what: "a message",
+		keys: append([]string{"kind", "when_capped", "text"}, wordings...),
+	}
+	mailShape = shape{what: "a mail", keys: []string{"subject", "text"}}
+)
+
+// channelMail is the channel whose wording has a subject.
+const channelMail = "mail"
 
 // messages reads the texts that are sent.
 func (c *checker) messages(top object) {
@@ -60,14 +87,56 @@ func (c *checker) messageOf(f field, o object, m *campaign.Message) {
 				m.WhenCapped = capped
 			}
 		default:
-			if m.Texts == nil {
-				m.Texts = map[string]string{}
+			if part.name == channelMail && part.value.isMapping() && !c.looksLikeTemplate(part.value) {
+				c.mail(f.name, part, m)
+				continue
 			}
-			m.Texts[part.name] = c.wording(f.name, part.value)
+			setText(m, part.name, c.wording(f.name, part.value))
 		}
 	}
 	if _, ok := o.get("text"); !ok && len(m.Texts) == 0 {
 		c.missing(o, f.key, fmt.Sprintf("message %q", f.name), "text", "write `text:`, or a text for each channel: "+list(wordings))
+	}
+}
+
+// filled is what is filled in.
+var filled = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
+
+// textBy is what a message says by a channel; empty: nothing.
+func textBy(m *campaign.Message, channel string) string {
+	for _, name := range []string{channel, campaign.ChannelFamily(channel)} {
+		if text, ok := m.Texts[name]; ok {
+			return text
+		}
+	}
+	return m.Text
+}
+
+func setText(m *campaign.Message, channel, text string) {
+	if m.Texts == nil {
+		m.Texts = map[string]string{}
+	}
+	m.Texts[channel] = text
+}
+
+// mail reads a wording with a subject. Its text may be the message's own.
+func (c *checker) mail(message string, f field, m *campaign.Message) {
+	o, _ := c.object(f.value, mailShape)
+	if v, ok := o.get("text"); ok {
+		setText(m, channelMail, c.wording(message, v))
+	}
+	v, ok := o.get("subject")
+	if !ok {
+		c.missing(o, f.key, "the mail of message "+strconv.Quote(message), "subject", "write the line by which people see what the mail is about")
+		return
+	}
+	m.Subject = c.wording(message, v)
+	switch {
+	case strings.ContainsAny(m.Subject, "\r\n"):
+		c.problem(v, "subject", fmt.Sprintf("the subject of message %q has several lines", message), "write one line")
+	case len(m.Subject) > maxSubject:
+		c.problem(v, "subject", fmt.Sprintf("the subject of message %q has %d bytes", message, len(m.Subject)),
+			fmt.Sprintf("at most %d are allowed; a phone shows about a dozen Chinese characters of it", maxSubject))
 	}
 }
 
@@ -149,17 +218,32 @@ func (c *checker) message(n node, via []string) string {
 		return name
 	}
 	m, ok := c.def.Message(name)
-	if !ok || m.Text != "" || len(m.Texts) == 0 {
+	if !ok {
+		return name
+	}
+	for _, channel := range via {
+		traits, _ := campaign.ChannelByName(channel)
+		if traits.Subject && m.Subject == "" {
+			c.problem(n, "no-subject", fmt.Sprintf("message %q goes by %s and has no subject", name, channel),
+				fmt.Sprintf("give the message one: `%s: {subject: …, text: …}`; without `text` there, the message's own is sent", channel))
+		}
+		// What stands between the braces may turn out shorter than it is written.
+		if bytes := len(filled.ReplaceAllString(textBy(m, channel), "")); traits.MaxBytes > 0 && bytes > traits.MaxBytes {
+			c.problem(n, "too-long-for-channel", fmt.Sprintf("message %q has %d bytes, not counting what is filled in, and %s takes %d", name, bytes, channel, traits.MaxBytes),
+				fmt.Sprintf("give it a shorter text for this channel: `%s: …`; a Chinese character takes three bytes", campaign.ChannelFamily(channel)))
+		}
+	}
+	if m.Text != "" || len(m.Texts) == 0 {
 		return name
 	}
 	need := via
 	if len(need) == 0 {
-		need = Channels() // the usual channel of the installation may be any of them
+		need = usualChannels()
 	}
 	for _, channel := range need {
-		if _, ok := m.Texts[channel]; !ok {
+		if textBy(m, channel) == "" {
 			c.problem(n, "no-wording", fmt.Sprintf("message %q has no text for channel %q", name, channel),
-				fmt.Sprintf("give the message a `text:`, which serves every channel, or a `%s:`", channel))
+				fmt.Sprintf("give the message a `text:`, which serves every channel, or a `%s:`", campaign.ChannelFamily(channel)))
 			break
 		}
 	}

@@ -144,6 +144,10 @@ func aWording() schema {
 	return schema{"type": []string{"string", "number", "boolean"}, "minLength": 1, "maxLength": maxText}
 }
 
+func aSubject() schema {
+	return schema{"type": []string{"string", "number", "boolean"}, "minLength": 1, "maxLength": maxSubject}
+}
+
 func aCondition() schema {
 	return schema{"type": []string{"string", "number", "boolean"}, "minLength": 1, "maxLength": maxExpression}
 }

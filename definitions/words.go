@@ -13,6 +13,7 @@ func lexicons() []lexicon {
 		{shape: rewardShape, words: rewardWords},
 		{shape: timesShape, words: timesWords},
 		{shape: messageShape, words: messageWords()},
+		{shape: mailShape, words: mailWords},
 		{shape: limitsShape, words: limitsWords},
 		{shape: quietShape, words: quietWords},
 		{shape: journeyShape, words: journeyWords},
@@ -162,7 +163,18 @@ func messageWords() map[string]word {
 		name := channelNames[channel]
 		words[channel] = word{"Text for " + name[0], name[1] + "话术", "The text when it is sent by " + name[0] + ".", "通过" + name[1] + "发送时的话术。", "{{ member.name }}，欢迎！", aWording(), false}
 	}
+	mail := words[channelMail]
+	mail.title, mail.titleZH = "Mail", "邮件"
+	mail.text, mail.textZH = "The mail, with its subject. Without a text here, the message's own is sent.", "邮件的主题和正文。这里不写正文，就用消息本身的正文。"
+	mail.example = schema{"subject": "{{ member.name }}，月卡为你锁价"}
+	mail.value = anyOf(aWording(), of(mailShape))
+	words[channelMail] = mail
 	return words
+}
+
+var mailWords = map[string]word{
+	"subject": {"Subject", "主题", "One line that says what the mail is about.", "一行，说明这封邮件讲什么。", "{{ member.name }}，月卡为你锁价", aSubject(), true},
+	"text":    {"Text", "正文", "What stands in the mail. Without it, the message's own text.", "邮件正文。不写就用消息本身的正文。", "{{ member.name }}，欢迎！", aWording(), false},
 }
 
 var limitsWords = map[string]word{

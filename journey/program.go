@@ -24,6 +24,8 @@ type message struct {
 	*campaign.Message
 	text  *rules.Template            // nil where every channel has its own
 	texts map[string]*rules.Template // by channel
+	// subject is nil where no channel of the message has one.
+	subject *rules.Template
 }
 
 // plan is one journey of a program.
@@ -74,6 +76,9 @@ func Compile(def *campaign.Definition) (*Program, error) {
 		}
 		for ch, text := range m.Texts {
 			m.texts[ch] = c.template("messages."+m.Name+"."+ch, text, scope)
+		}
+		if m.Subject != "" {
+			m.subject = c.template("messages."+m.Name+".subject", m.Subject, scope)
 		}
 		p.messages[m.Name] = m
 	}

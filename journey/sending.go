@@ -54,17 +54,25 @@ func (r *runner) send(p *Pending) bool {
 	for _, channel := range via {
 		t := m.texts[channel]
 		if t == nil {
+			t = m.texts[campaign.ChannelFamily(channel)]
+		}
+		if t == nil {
 			t = m.text
 		}
 		if t == nil {
 			continue
 		}
-		body, err := t.Render(r.withOffer(r.s.Event, r.offerOf(p)))
+		known := r.withOffer(r.s.Event, r.offerOf(p))
+		wording := campaign.ChannelBody{Channel: channel}
+		var err error
+		if wording.Body, err = t.Render(known); err == nil && m.subject != nil && hasSubject(channel) {
+			wording.Subject, err = m.subject.Render(known)
+		}
 		if err != nil {
 			r.notSent(p, campaign.ReasonRender, "detail", err.Error())
 			return true
 		}
-		effect.Bodies = append(effect.Bodies, campaign.ChannelBody{Channel: channel, Body: body})
+		effect.Bodies = append(effect.Bodies, wording)
 	}
 	if len(effect.Bodies) == 0 {
 		r.notSent(p, campaign.ReasonRender, "detail", "no wording for channel "+joined(via))
@@ -91,6 +99,11 @@ func (p *Pending) endsFirst() string {
 		return "the team's time ends first"
 	}
 	return "the offer ends first"
+}
+
+func hasSubject(channel string) bool {
+	traits, _ := campaign.ChannelByName(channel)
+	return traits.Subject
 }
 
 // offerOf finds the offer that a message is about; for others the one opened last.

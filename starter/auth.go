@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/banyanhq/banyan/optout"
 	"github.com/banyanhq/banyan/store"
 )
 
@@ -21,8 +22,11 @@ const (
 	contextRequest
 )
 
-// open paths answer without a key: probes have none.
-func openPath(path string) bool { return path == "/healthz" || path == "/readyz" }
+// open paths answer without a key: probes have none, and members who opt out have a link
+// that is signed.
+func openPath(path string) bool {
+	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, optout.Path)
+}
 
 // authenticated lets nobody past without a valid key, not even to learn which paths
 // there are.

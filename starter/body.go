@@ -15,7 +15,11 @@ import (
 // is done with it. Handlers then read it from memory.
 func (s *Server) read(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > maxBody {
+		most := int64(maxBody)
+		if openPath(r.URL.Path) {
+			most = maxOpenBody
+		}
+		if r.ContentLength > most {
 			writeProblem(w, tooLarge())
 			return
 		}
@@ -27,7 +31,7 @@ func (s *Server) read(next http.Handler) http.Handler {
 		if r.ContentLength > 0 {
 			buffer.Grow(int(r.ContentLength) + bytes.MinRead)
 		}
-		if _, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody)); err != nil {
+		if _, err := buffer.ReadFrom(http.MaxBytesReader(w, r.Body, most)); err != nil {
 			var large *http.MaxBytesError
 			if errors.As(err, &large) {
 				writeProblem(w, tooLarge())

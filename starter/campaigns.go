@@ -3,7 +3,10 @@ package starter
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -103,6 +106,9 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*statusAnswer[Sub
 	if err != nil {
 		return nil, err
 	}
+	if err := s.reachable(def); err != nil {
+		return nil, err
+	}
 	out := SubmitAnswer{Campaign: def.Name, Digest: campaign.Digest(source), Warnings: details(problems)}
 	if in.Check {
 		return &statusAnswer[SubmitAnswer]{http.StatusOK, out}, nil
@@ -113,6 +119,26 @@ func (s *Server) submit(ctx context.Context, in *submitInput) (*statusAnswer[Sub
 	}
 	out.Version, out.New = stored.Version, stored.New
 	return &statusAnswer[SubmitAnswer]{http.StatusCreated, out}, nil
+}
+
+// reachable refuses a campaign that sends by a channel which is not set up here.
+func (s *Server) reachable(def *campaign.Definition) error {
+	if s.cfg.Channels == nil {
+		return nil
+	}
+	var wrong []ProblemDetail
+	for _, name := range def.Vias() {
+		if !slices.Contains(s.cfg.Channels, name) {
+			wrong = append(wrong, ProblemDetail{
+				Check: "channel-not-set-up", Message: fmt.Sprintf("the channel %q is not set up on this server", name),
+				Hint: "set it up for the server and every worker, or leave it out of `via`; there is: " + strings.Join(s.cfg.Channels, ", "),
+			})
+		}
+	}
+	if len(wrong) > 0 {
+		return problem(http.StatusUnprocessableEntity, "the campaign's messages could not go out", wrong...)
+	}
+	return nil
 }
 
 func (s *Server) listCampaigns(ctx context.Context, in *Page) (*answer[CampaignList], error) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/optout"
 	"github.com/banyanhq/banyan/store"
 )
 
@@ -62,6 +63,12 @@ type Config struct {
 	// MaxIntents is how much may wait for the router before what would add to it is
 	// refused with 429; 0 means no limit. It is watched while Serve runs.
 	MaxIntents int64
+	// Channels are those that the installation has; a campaign that names another is not
+	// stored, for its messages would wait for ever. nil: nobody asks.
+	Channels []string
+	// OptOut reads the links by which members opt out of a channel; the zero value believes
+	// none.
+	OptOut optout.Links
 	// Trace may follow requests and the events that they tell; nil: nothing is traced.
 	Trace Trace
 }
@@ -130,8 +137,8 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
-		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerStories,
-		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerKeys, s.registerDocs,
+		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerIdentities, s.registerStories,
+		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerKeys, s.registerDocs, s.registerOptOut,
 	} {
 		register()
 	}

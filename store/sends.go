@@ -14,7 +14,8 @@ const (
 	outgoingSQL = `
 select m.key, m.campaign, j.journey, m.journey, m.version, m.member, m.step, m.name, m.kind, m.bodies, m.state, m.attempts,
        coalesce(extract(epoch from clock_timestamp() - m.first_try), 0)::double precision, m.via, m.at, m.deadline,
-       c.state, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp(), coalesce(v.timezone, '')
+       c.state, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp(), coalesce(v.timezone, ''),
+       ` + identitiesOfSQL + `
   from `
 	outgoingJoinsSQL = ` m join journeys j on j.id = m.journey join campaigns c on c.name = m.campaign
   join campaign_versions v on v.campaign = m.campaign and v.version = m.version`
@@ -80,14 +81,16 @@ func (s *Store) outgoing(ctx context.Context, sql string, args ...any) (out []ca
 		set, start *time.Time
 		now        time.Time
 		timezone   string
+		reached    *json.RawMessage
 	)
 	zones := map[string]*time.Location{}
+	var columns []json.RawMessage // of identities, message by message
 	into := []any{
 		&o.Key, &o.Campaign, &o.Journey, &o.JourneyRow, &o.Version, &o.Member, &o.Step, &o.Name, &o.Kind, &bodies, &o.State, &o.Attempts,
-		&trying, &o.Via, &o.At, &deadline, &state, &factor, &set, &start, &now, &timezone,
+		&trying, &o.Via, &o.At, &deadline, &state, &factor, &set, &start, &now, &timezone, &reached,
 	}
 	err = s.quick(ctx, func(r pgx.BatchResults) error {
-		out = nil
+		out, columns = nil, nil
 		return rows(r, func() error {
 			o.Settled, o.InDoubt = o.State != "claimed" && o.State != "unknown", o.State == "unknown"
 			o.Paused, o.Ended = State(state) == StatePaused, State(state) == StateEnded
@@ -104,10 +107,19 @@ func (s *Store) outgoing(ctx context.Context, sql string, args ...any) (out []ca
 			if err := json.Unmarshal(bodies, &o.Bodies); err != nil {
 				return campaign.Errorf(campaign.CodeInternal, "a message's wordings cannot be read: %w", err)
 			}
-			out = append(out, o)
+			out, columns = append(out, o), append(columns, nil)
+			if reached != nil {
+				columns[len(columns)-1] = *reached
+			}
 			return nil
 		}, into...)
 	}, sql, args...)
+	for i := range out {
+		if err != nil {
+			return nil, err
+		}
+		out[i].Identities, err = s.identitiesOf(ctx, out[i].Member, columns[i])
+	}
 	return out, err
 }
 
@@ -168,16 +180,22 @@ with settled as (
 insert into trace (journey, turn, at, step, kind, params, campaign, version)
 select journey, 0, at, step, 'not_sent', params::jsonb, campaign, version from settled where state <> 'sent'`
 
+	// That a channel did not take a message and another is tried is told in the trace.
 	tryAgainSQL = `
+with again as (
 update messages m
    set state = case when i.not_done then 'claimed' else m.state end,
        reason = case when i.not_done then i.reason else m.reason end,
        attempts = m.attempts - case when i.untried then 1 else 0 end,
        via = coalesce(nullif(i.next, ''), m.via),
        due_at = case when m.slice is not null then clock_timestamp() + i.again * interval '1 second' end
-  from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::double precision[], $6::boolean[])
-       as i (key, not_done, reason, next, again, untried)
- where m.key = i.key and ` + unsettledSQL
+  from unnest($1::text[], $2::boolean[], $3::text[], $4::text[], $5::double precision[], $6::timestamptz[], $7::text[], $8::boolean[])
+       as i (key, not_done, reason, next, again, at, params, untried) join messages was on was.key = i.key
+ where m.key = i.key and ` + unsettledSQL + `
+returning m.journey, m.step, m.campaign, m.version, i.next, was.via, i.at, i.params
+)
+insert into trace (journey, turn, at, step, kind, params, campaign, version)
+select journey, 0, at, step, 'passed_over', params::jsonb, campaign, version from again where next not in ('', via)`
 )
 
 var effectOf = map[campaign.SendOutcome]string{
@@ -207,17 +225,32 @@ func (s *Store) record(ctx context.Context, attempts []campaign.Attempt) error {
 		keys, states, reasons, providers, channels, effects, params []string
 		at                                                          []time.Time
 		again                                                       struct {
-			keys, reasons, next []string
-			notDone, untried    []bool
-			wait                []float64
+			keys, reasons, next, params []string
+			notDone, untried            []bool
+			wait                        []float64
+			at                          []time.Time
+		}
+		marks struct {
+			ids             []int64
+			hashes          [][]byte
+			states, reasons []string
 		}
 	)
 	for i := range attempts {
 		a := &attempts[i]
+		if a.Mark != "" && a.Identity.ID != 0 {
+			marks.ids, marks.hashes = append(marks.ids, a.Identity.ID), append(marks.hashes, a.Identity.Hash)
+			marks.states, marks.reasons = append(marks.states, string(a.Mark)), append(marks.reasons, a.Channel)
+		}
 		if a.State == "" {
 			again.keys, again.reasons, again.next = append(again.keys, a.Of.Key), append(again.reasons, a.Reason), append(again.next, a.Next)
 			again.notDone, again.wait = append(again.notDone, a.NotDone), append(again.wait, a.Again.Seconds())
 			again.untried = append(again.untried, a.Untried)
+			told, err := json.Marshal(map[string]string{"message": a.Of.Name, "channel": a.Channel, "reason": a.Reason, "next": a.Next})
+			if err != nil {
+				return err
+			}
+			again.at, again.params = append(again.at, a.Of.Now), append(again.params, string(told))
 			continue
 		}
 		told, err := json.Marshal(map[string]string{"message": a.Of.Name, "reason": a.Reason})
@@ -235,7 +268,10 @@ func (s *Store) record(ctx context.Context, attempts []campaign.Attempt) error {
 			batch.Queue(settleMessagesSQL, keys, states, reasons, providers, channels, effects, at, params)
 		}
 		if len(again.keys) > 0 {
-			batch.Queue(tryAgainSQL, again.keys, again.notDone, again.reasons, again.next, again.wait, again.untried)
+			batch.Queue(tryAgainSQL, again.keys, again.notDone, again.reasons, again.next, again.wait, again.at, again.params, again.untried)
+		}
+		if len(marks.ids) > 0 {
+			batch.Queue(markIdentitiesSQL, marks.ids, marks.hashes, marks.states, marks.reasons)
 		}
 		return s.pool.SendBatch(ctx, &batch).Close()
 	})

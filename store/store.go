@@ -30,6 +30,7 @@ type Store struct {
 	ingestion *ingestion
 	catalog   catalogCache
 	keys      keyCache
+	sealing   sealing
 }
 
 // Option changes how a Store is opened.

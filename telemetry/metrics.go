@@ -209,6 +209,12 @@ func (c measured) Deliver(ctx context.Context, message channels.Message) (channe
 // Idempotent is as the channel itself says.
 func (c measured) Idempotent() bool { return channels.Idempotent(c.Channel) }
 
+// Forgets is as the channel itself says.
+func (c measured) Forgets() time.Duration { return channels.Forgets(c.Channel) }
+
+// Reaches is as the channel itself says.
+func (c measured) Reaches() (campaign.IdentityKind, string) { return channels.Reaches(c.Channel) }
+
 // Delivered counts a start or a poke. Metrics observe a router.
 func (m *Metrics) Delivered(kind store.IntentKind, done bool) {
 	m.delivered.WithLabelValues(string(kind), resultWord(done)).Inc()

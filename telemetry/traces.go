@@ -197,6 +197,12 @@ func (c traced) Deliver(ctx context.Context, m channels.Message) (channels.Recei
 // Idempotent is as the channel itself says.
 func (c traced) Idempotent() bool { return channels.Idempotent(c.Channel) }
 
+// Forgets is as the channel itself says.
+func (c traced) Forgets() time.Duration { return channels.Forgets(c.Channel) }
+
+// Reaches is as the channel itself says.
+func (c traced) Reaches() (campaign.IdentityKind, string) { return channels.Reaches(c.Channel) }
+
 // SQL makes a span of each statement that belongs to a trace: its text with the
 // parameters' places, never their values.
 func (t *Traces) SQL() pgx.QueryTracer {

@@ -10,7 +10,9 @@ import (
 	"github.com/banyanhq/banyan/channels"
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
+	"github.com/banyanhq/banyan/channels/mail"
 	"github.com/banyanhq/banyan/channels/webhook"
+	"github.com/banyanhq/banyan/channels/wecom/app"
 )
 
 // Config has one section for each channel. A channel whose section is empty is not in
@@ -22,6 +24,9 @@ type Config struct {
 	Default string
 	Console console.Config
 	Webhook webhook.Config
+	Mail    mail.Config
+	// WecomApp is left out where its account names no company.
+	WecomApp app.Config
 	// Call is how services are called. They are always there: a journey that calls one
 	// waits until a secret is configured, or its time is over.
 	Call call.Config
@@ -40,6 +45,20 @@ func Build(cfg Config) (set channels.Set, standard string, err error) {
 	if cfg.Console.Out != nil {
 		list = append(list, console.New(cfg.Console))
 	}
+	if cfg.Mail.URL != "" {
+		c, err := mail.New(cfg.Mail)
+		if err != nil {
+			return channels.Set{}, "", err
+		}
+		list = append(list, c)
+	}
+	if cfg.WecomApp.Account.Corp != "" {
+		c, err := app.New(cfg.WecomApp)
+		if err != nil {
+			return channels.Set{}, "", err
+		}
+		list = append(list, c)
+	}
 	set = channels.New(list...)
 
 	names := set.Names()
@@ -50,7 +69,15 @@ func Build(cfg Config) (set channels.Set, standard string, err error) {
 	if standard == "" {
 		standard = names[0]
 	}
-	if _, ok := set.Get(standard); !ok {
+	_, ok := set.Get(standard)
+	switch traits, _ := campaign.ChannelByName(standard); {
+	case ok && !traits.Usual && cfg.Default == "":
+		return channels.Set{}, "", campaign.Errorf(campaign.CodeInvalid,
+			"a send without via has no channel: %s reaches only members with an address; set BANYAN_WEBHOOK_URL too", standard)
+	case ok && !traits.Usual:
+		return channels.Set{}, "", campaign.Errorf(campaign.CodeInvalid,
+			"the default channel cannot be %q: not every member has an address for it, and not every message its subject", standard)
+	case !ok:
 		return channels.Set{}, "", campaign.Errorf(campaign.CodeInvalid,
 			"the default channel %q is not configured; there is: %s", standard, strings.Join(names, ", "))
 	}

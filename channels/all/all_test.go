@@ -10,7 +10,9 @@ import (
 	"github.com/banyanhq/banyan/channels/all"
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
+	"github.com/banyanhq/banyan/channels/mail"
 	"github.com/banyanhq/banyan/channels/webhook"
+	"github.com/banyanhq/banyan/optout"
 )
 
 const secret = "a secret of more than sixteen bytes"
@@ -18,6 +20,11 @@ const secret = "a secret of more than sixteen bytes"
 func TestBuild(t *testing.T) {
 	desk := console.Config{Out: io.Discard}
 	hook := webhook.Config{URL: "https://shop.example.com/banyan?token=t0ken", Secret: secret}
+	links, err := optout.New("https://banyan.example.com", secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := mail.Config{URL: "smtp://smtp.example.com", From: "hello@example.com", Links: links}
 	for name, c := range map[string]struct {
 		cfg      all.Config
 		names    []string
@@ -32,6 +39,10 @@ func TestBuild(t *testing.T) {
 		"default not in here": {cfg: all.Config{Webhook: hook, Default: "pigeon"}, problem: `"pigeon" is not configured; there is: webhook`},
 		"no default":          {cfg: all.Config{Webhook: hook, Default: "call"}, problem: `"call" is not configured; there is: webhook`},
 		"bad call":            {cfg: all.Config{Console: desk, Call: call.Config{Allow: "http://x"}}, problem: "BANYAN_CALL_ALLOW"},
+		"mail beside":         {cfg: all.Config{Console: desk, Webhook: hook, Mail: post}, names: []string{"webhook", "console", "mail", "call"}, standard: "webhook"},
+		"mail as the default": {cfg: all.Config{Console: desk, Mail: post, Default: "mail"}, problem: `cannot be "mail"`},
+		"mail alone":          {cfg: all.Config{Mail: post}, problem: "set BANYAN_WEBHOOK_URL too"},
+		"bad mail":            {cfg: all.Config{Console: desk, Mail: mail.Config{URL: "smtp://x"}}, problem: "BANYAN_PUBLIC_URL"},
 		"bad section":         {cfg: all.Config{Console: desk, Webhook: webhook.Config{URL: "ftp://x"}}, problem: "BANYAN_WEBHOOK_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {

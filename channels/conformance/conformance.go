@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,14 @@ type Harness struct {
 	// Arrange makes the next request meet a fault, and says whether this channel can
 	// meet it at all; the tests of those that it cannot are skipped.
 	Arrange func(Fault) bool
+	// To is how a member is reached, for a channel that goes by addresses.
+	To func(member string) campaign.Identity
+	// MaxBody is how long a text it takes, in bytes; 4,000 unless set, which is as long as a
+	// message may be.
+	MaxBody int
+	// RetryAfter is how long a message rests that the receiver throttled, for a channel
+	// whose platform cannot say it; RetryAfter unless set.
+	RetryAfter time.Duration
 	// Secrets are texts that must never be in an error, such as keys and passwords.
 	Secrets []string
 }
@@ -72,12 +81,17 @@ func Run(t *testing.T, harness func(t *testing.T) Harness) {
 
 // message makes one with texts that no error may show.
 func message(h Harness, name string) channels.Message {
-	return channels.Message{
+	m := channels.Message{
 		Key: "effect/fitness-trial/" + name + "/1", Channel: h.Channel.Name(),
 		Campaign: "fitness-trial", Journey: "trial-to-card", Name: "card-offer", Member: "m-" + name,
 		Body: "body-of-" + name + " 月卡 199 元 <b>&", Kind: campaign.KindMarketing,
-		At: time.Date(2026, 12, 1, 20, 15, 3, 0, time.UTC), Attempt: 1,
+		Subject: "subject-of-" + name,
+		At:      time.Date(2026, 12, 1, 20, 15, 3, 0, time.UTC), Attempt: 1,
 	}
+	if h.To != nil {
+		m.To = h.To(m.Member)
+	}
+	return m
 }
 
 func deliver(ctx context.Context, t *testing.T, h Harness, m channels.Message) error {
@@ -90,7 +104,7 @@ func deliver(ctx context.Context, t *testing.T, h Harness, m channels.Message) e
 		t.Errorf("Deliver returned %T, want a *channels.Failure", err)
 	}
 	for e := err; e != nil; e = errors.Unwrap(e) {
-		for _, secret := range append([]string{m.Body, m.Member, m.Key}, h.Secrets...) {
+		for _, secret := range append([]string{m.Body, m.Subject, m.Member, m.Key, m.To.Address}, h.Secrets...) {
 			if secret != "" && strings.Contains(e.Error(), secret) {
 				t.Errorf("the error's text %q shows %q", e, secret)
 			}
@@ -147,7 +161,8 @@ func sameKeyTwice(t *testing.T, h Harness) {
 
 func largeBody(t *testing.T, h Harness) {
 	m := message(h, "large")
-	m.Body = strings.Repeat("月卡限时八折", 223)[:3999] + "!" // 4,000 bytes, three to a character
+	size := cmp.Or(h.MaxBody, 4000)
+	m.Body = strings.Repeat("月", size/3) + "!!"[:size%3] // three bytes to a character
 	mustDeliver(t, h, m)
 	wantDelivered(t, h, m, m.Body)
 }
@@ -237,8 +252,8 @@ func throttled(t *testing.T, h Harness) {
 	m := message(h, "throttled")
 	err := deliver(t.Context(), t, h, m)
 	wantFailure(t, err, channels.ClassRetry, "")
-	if got := channels.AsFailure(err).RetryAfter; got != RetryAfter {
-		t.Errorf("retry after %v, want %v", got, RetryAfter)
+	if got, want := channels.AsFailure(err).RetryAfter, cmp.Or(h.RetryAfter, RetryAfter); got != want {
+		t.Errorf("retry after %v, want %v", got, want)
 	}
 	wantDelivered(t, h, m)
 	mustDeliver(t, h, m)

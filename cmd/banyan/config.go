@@ -12,9 +12,7 @@ import (
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels/all"
-	"github.com/banyanhq/banyan/channels/call"
-	"github.com/banyanhq/banyan/channels/console"
-	"github.com/banyanhq/banyan/channels/webhook"
+	"github.com/banyanhq/banyan/optout"
 	"github.com/banyanhq/banyan/starter"
 	"github.com/banyanhq/banyan/store"
 	"github.com/banyanhq/banyan/telemetry"
@@ -26,14 +24,16 @@ const defaultListen = "127.0.0.1:8080"
 // (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…) are read by
 // its envconfig.
 type settings struct {
-	DatabaseURL string           // BANYAN_DATABASE_URL
-	Listen      string           // BANYAN_LISTEN
-	AdminKey    string           // BANYAN_ADMIN_KEY
-	DemoClock   bool             // BANYAN_DEMO_CLOCK=allow
-	Rate        float64          // BANYAN_RATE_LIMIT, requests a second for each key
-	MaxIntents  int64            // BANYAN_INTENT_LIMIT, how much may wait for the router
-	MetricsAt   string           // BANYAN_METRICS_LISTEN
-	Channels    all.Config       // BANYAN_CHANNEL, BANYAN_WEBHOOK_…, BANYAN_CALL_…
+	DatabaseURL string       // BANYAN_DATABASE_URL
+	Listen      string       // BANYAN_LISTEN
+	AdminKey    string       // BANYAN_ADMIN_KEY
+	DemoClock   bool         // BANYAN_DEMO_CLOCK=allow
+	Rate        float64      // BANYAN_RATE_LIMIT, requests a second for each key
+	MaxIntents  int64        // BANYAN_INTENT_LIMIT, how much may wait for the router
+	MetricsAt   string       // BANYAN_METRICS_LISTEN
+	Channels    all.Config   // BANYAN_CHANNEL, BANYAN_WEBHOOK_…, BANYAN_MAIL_…, BANYAN_CALL_…
+	Links       optout.Links // BANYAN_PUBLIC_URL, BANYAN_LINK_SECRET
+	AddressKeys []store.AddressKey
 	Log         *slog.Logger     // BANYAN_LOG: text, json
 	Temporal    temporal.Options // TEMPORAL_…
 	Metrics     *telemetry.Metrics
@@ -41,14 +41,20 @@ type settings struct {
 }
 
 func readSettings(e *env) (s settings, err error) {
+	r := reader{getenv: e.Getenv}
 	s = settings{
-		DatabaseURL: e.Getenv("BANYAN_DATABASE_URL"), Listen: e.Getenv("BANYAN_LISTEN"), AdminKey: e.Getenv("BANYAN_ADMIN_KEY"),
+		DatabaseURL: r.setting("BANYAN_DATABASE_URL"), Listen: e.Getenv("BANYAN_LISTEN"), AdminKey: r.setting("BANYAN_ADMIN_KEY"),
 		getenv: e.Getenv, Rate: starter.DefaultRate, MaxIntents: starter.DefaultMaxIntents, MetricsAt: e.Getenv("BANYAN_METRICS_LISTEN"),
-		Channels: all.Config{
-			Default: e.Getenv("BANYAN_CHANNEL"), Console: console.Config{Out: e.Stdout},
-			Webhook: webhook.Config{URL: e.Getenv("BANYAN_WEBHOOK_URL"), Secret: e.Getenv("BANYAN_WEBHOOK_SECRET")},
-			Call:    call.Config{Secret: e.Getenv("BANYAN_CALL_SECRET"), Allow: e.Getenv("BANYAN_CALL_ALLOW")},
-		},
+	}
+	keys := r.setting("BANYAN_ADDRESS_KEY")
+	if r.err != nil {
+		return s, r.err
+	}
+	if s.Channels, s.Links, err = readChannels(e); err != nil {
+		return s, err
+	}
+	if s.AddressKeys, err = store.ParseAddressKeys(keys); err != nil {
+		return s, err
 	}
 	if s.DatabaseURL == "" {
 		return s, usageError{"say which database: BANYAN_DATABASE_URL=postgres://…"}
@@ -62,11 +68,6 @@ func readSettings(e *env) (s settings, err error) {
 		s.DemoClock = true
 	default:
 		return s, usageError{"BANYAN_DEMO_CLOCK is allow or refuse, not " + strconv.Quote(value)}
-	}
-	if value := e.Getenv("BANYAN_WEBHOOK_ALLOW_PRIVATE"); value != "" {
-		if s.Channels.Webhook.AllowPrivate, err = strconv.ParseBool(value); err != nil {
-			return s, usageError{"BANYAN_WEBHOOK_ALLOW_PRIVATE is true or false, not " + strconv.Quote(value)}
-		}
 	}
 	if value := e.Getenv("BANYAN_RATE_LIMIT"); value != "" {
 		if s.Rate, err = strconv.ParseFloat(value, 64); err != nil || s.Rate <= 0 {

@@ -20,20 +20,33 @@ import (
 	"github.com/banyanhq/banyan/store"
 )
 
-type devCommand struct{}
+type devCommand struct {
+	FakePlatform bool   `help:"Run a fake chat platform too: messages to staff by wecom/app appear on its page."`
+	FakeListen   string `help:"Where the fake platform listens." name:"fake-platform-listen" default:"127.0.0.1:8090" placeholder:"ADDRESS"`
+}
 
 // Run brings up what is missing on this machine (PostgreSQL, Temporal), and runs the API,
 // the router and a worker in this process. What the environment names is used instead.
-func (devCommand) Run(ctx context.Context, e *env) error {
+func (c *devCommand) Run(ctx context.Context, e *env) error {
 	stack, err := devstack.Up(ctx, devstack.Config{Out: e.Stderr})
 	if err != nil {
 		return err
 	}
-	return errors.Join(dev(ctx, e, stack), stack.Down(context.WithoutCancel(ctx)))
+	return errors.Join(c.dev(ctx, e, stack), stack.Down(context.WithoutCancel(ctx)))
 }
 
-func dev(ctx context.Context, e *env, stack *devstack.Stack) error {
-	s, err := readSettings(e.on(stack))
+func (c *devCommand) dev(ctx context.Context, e *env, stack *devstack.Stack) error {
+	own := e.on(stack)
+	var platform *devPlatform
+	if c.FakePlatform {
+		var err error
+		if platform, err = startPlatform(ctx, c.FakeListen); err != nil {
+			return err
+		}
+		defer platform.close()
+		own = own.with(platform.settings())
+	}
+	s, err := readSettings(own)
 	if err != nil {
 		return err
 	}
@@ -56,6 +69,9 @@ func dev(ctx context.Context, e *env, stack *devstack.Stack) error {
 	p.line("API       %s/docs  (any name, the key as the password)", apiURL(listener))
 	if stack.TemporalUI != "" {
 		p.line("Temporal  %s", stack.TemporalUI)
+	}
+	if platform != nil {
+		p.line("Phones    %s  (wecom/app; account %s, userids %s)", platform.url, platformCorp, strings.Join(platformStaff, ", "))
 	}
 	if keyFile != "" {
 		p.line("key       %s  (kept in %s)", s.AdminKey, keyFile)
@@ -105,6 +121,11 @@ func (e *env) on(stack *devstack.Stack) *env {
 	if e.Getenv("BANYAN_DEMO_CLOCK") == "" {
 		set["BANYAN_DEMO_CLOCK"] = "allow"
 	}
+	return e.with(set)
+}
+
+// with is the environment with other values for some names.
+func (e *env) with(set map[string]string) *env {
 	other := *e
 	other.Getenv = func(name string) string {
 		if value, ok := set[name]; ok {

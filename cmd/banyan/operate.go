@@ -118,6 +118,8 @@ func (c *doctorCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	if err != nil {
 		return err
 	}
+	findings = append(findings, addressFinding(ctx, e, s)...)
+	findings = append(findings, channelFindings(ctx, e)...)
 	ill := 0
 	for i := range findings {
 		if !findings[i].OK && !findings[i].Mended() {

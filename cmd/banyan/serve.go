@@ -87,6 +87,7 @@ func serveOn(ctx context.Context, s *settings, listener net.Listener) error {
 	server, err := starter.NewServer(starter.Config{
 		Store: parts.store, Entrances: router, Temporal: parts.temporal, Log: s.Log, Version: version,
 		DemoClock: s.DemoClock, Rate: s.Rate, MaxIntents: s.MaxIntents, Metrics: s.Metrics.Registry, Trace: parts.traces,
+		OptOut: s.Links, Channels: parts.channels.Names(),
 	})
 	if err != nil {
 		return err
@@ -125,10 +126,14 @@ func (s *settings) prepare(ctx context.Context, db *store.Store) (migrated bool,
 	return true, db.SetBootstrapKey(ctx, s.AdminKey)
 }
 
-// hasTables reports whether the database has the tables that this build needs.
+// hasTables reports whether the database has the tables that this build needs. If it has,
+// what the addresses of members are sealed with is there too.
 func hasTables(ctx context.Context, db *store.Store) (bool, error) {
 	have, need, err := db.Schema(ctx)
-	return err == nil && have >= need, err
+	if err != nil || have < need {
+		return false, err
+	}
+	return true, db.SealAddresses(ctx)
 }
 
 const migrationPoll = time.Second
@@ -236,13 +241,21 @@ type parts struct {
 func connect(ctx context.Context, s *settings, name string) (*parts, error) {
 	p := parts{programs: turn.NewCache()}
 	var err error
-	if p.channels, p.channel, err = all.Build(s.Channels); err != nil {
+	// What is wrong with a channel is told before anything is connected.
+	if _, _, err = all.Build(s.Channels); err != nil {
 		return nil, err
 	}
 	if p.traces, err = telemetry.NewTraces(ctx, s.getenv, strings.ReplaceAll(name, " ", "-"), version); err != nil {
 		return nil, err
 	}
 	if p.store, err = store.Open(ctx, s.DatabaseURL, store.WithApplicationName(name), store.WithTracer(p.traces.SQL())); err != nil {
+		return nil, err
+	}
+	store.WithAddressKeys(p.store, s.AddressKeys)
+	shared := &worker.Accounts{Store: p.store}
+	s.Channels.WecomApp.Account.Tokens, s.Channels.WecomApp.Limiter = shared, shared
+	if p.channels, p.channel, err = all.Build(s.Channels); err != nil {
+		p.store.Close()
 		return nil, err
 	}
 	if err := s.Metrics.Pool(name, p.store.PoolStats); err != nil {

@@ -50,6 +50,12 @@ type CampaignVersion struct {
 	CreatedAt  time.Time
 }
 
+type DataKey struct {
+	ID        int32
+	Wrapped   []byte
+	CreatedAt time.Time
+}
+
 type Effect struct {
 	Key       string
 	Kind      string
@@ -103,6 +109,20 @@ type Idempotency struct {
 	Status      *int32
 	Body        []byte
 	CreatedAt   time.Time
+}
+
+type Identity struct {
+	ID        int64
+	Member    string
+	Kind      string
+	Account   string
+	Address   []byte
+	Sealed    bool
+	Hash      []byte
+	State     string
+	Reason    string
+	StateAt   time.Time
+	UpdatedAt time.Time
 }
 
 type Intent struct {
@@ -269,6 +289,20 @@ type OfferStock struct {
 	Offer    string
 	Stock    int32
 	Taken    int32
+}
+
+type PlatformSend struct {
+	Account  string
+	Receiver []byte
+	Slot     time.Time
+	Sends    int32
+}
+
+type PlatformToken struct {
+	Account   string
+	Token     []byte
+	Sealed    bool
+	ExpiresAt *time.Time
 }
 
 type Review struct {

@@ -454,6 +454,54 @@ create unique index team_members_once on team_members (team, member) where left_
 create index team_members_journey on team_members (journey);
 create index team_members_member on team_members (member);
 
+-- The key under which addresses are sealed, itself sealed by one that stands in no database
+-- (BANYAN_ADDRESS_KEY). It is made once: what is looked up by a keyed hash must be found
+-- after the outer key was changed.
+create table data_keys (
+    id          int primary key check (id = 1),
+    wrapped     bytea not null,
+    created_at  timestamptz not null default now()
+);
+
+-- How members are reached: mail addresses, phones, ids of platforms. They stand here and
+-- nowhere else.
+create table identities (
+    id          bigint generated always as identity primary key, -- what a link to opt out names
+    member      text not null references members on delete cascade,
+    kind        text not null check (kind in ('mail', 'phone', 'wecom_userid', 'wecom_external_userid', 'openid', 'unionid')),
+    account     text not null default '',           -- of the platform to which it belongs
+    address     bytea,                              -- null: only an opt-out is known
+    sealed      boolean not null default false,     -- by the data key
+    hash        bytea,                              -- of the address, to look it up; keyed where it is sealed
+    state       text not null default 'reachable' check (state in ('reachable', 'unreachable', 'opted_out')),
+    reason      text not null default '',           -- of the state
+    state_at    timestamptz not null default now(),
+    updated_at  timestamptz not null default now(),
+    unique (member, kind, account),
+    check ((address is null) = (hash is null))
+);
+create index identities_hash on identities (kind, account, hash) where hash is not null;
+create index identities_plain on identities (id) where address is not null and not sealed;
+
+-- The token by which an account calls its platform. All workers share it: who holds the
+-- row's lock asks for a new one, and the others wait for it.
+create table platform_tokens (
+    account     text primary key,
+    token       bytea,
+    sealed      boolean not null default false,     -- by the data key
+    expires_at  timestamptz
+);
+
+-- How much each receiver got from an account, in spans of ten seconds, where a platform
+-- drops without a word what is too much. A row is of use for an hour.
+create table platform_sends (
+    account     text not null,
+    receiver    bytea not null,                     -- as identities.hash
+    slot        timestamptz not null,
+    sends       int not null,
+    primary key (account, receiver, slot)
+);
+
 create table api_keys (
     id          bigint generated always as identity primary key,
     name        text not null,
@@ -476,7 +524,7 @@ create table idempotency (
 );
 
 -- +goose Down
-drop table idempotency, api_keys, team_members, teams, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
     offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function append_only();

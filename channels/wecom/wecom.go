@@ -1,0 +1,353 @@
+// Package wecom speaks the API of WeCom (企业微信) for the channels below it: it holds the
+// token, bounds how many calls are made at once, and says what an answer means.
+package wecom
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/channels"
+)
+
+const (
+	// DefaultURL is where WeCom's API is.
+	DefaultURL = "https://qyapi.weixin.qq.com"
+	// DefaultTimeout bounds one call, and getting a token for it.
+	DefaultTimeout = 5 * time.Second
+	// Parallel is how many calls of one API are made at once: the vendor's staff name five
+	// as the most for many of them, and answer 45033 above.
+	Parallel = 4
+	// early is how long before its end a token is asked for anew.
+	early = 5 * time.Minute
+
+	maxAnswer = 64 << 10
+)
+
+// Token is an access token.
+type Token struct {
+	Text    string
+	Expires time.Time
+}
+
+// Tokens keeps the token of an account for all workers.
+type Tokens interface {
+	// Token gives the account's token. Where there is none, where it ends soon, or where it
+	// is the one that the platform has just refused, fetch is called by one of all who ask,
+	// in all processes, and the others get what it got.
+	Token(ctx context.Context, account, refused string, fetch func(context.Context) (Token, error)) (Token, error)
+}
+
+// Soon reports whether a token must be asked for anew at the moment now.
+func (t Token) Soon(now time.Time) bool { return t.Text == "" || !now.Before(t.Expires.Add(-early)) }
+
+// Memory keeps tokens of one process. The zero value is ready.
+type Memory struct {
+	mu     sync.Mutex
+	tokens map[string]Token
+}
+
+// Token implements Tokens.
+func (m *Memory) Token(ctx context.Context, account, refused string, fetch func(context.Context) (Token, error)) (Token, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t := m.tokens[account]; !t.Soon(time.Now()) && t.Text != refused {
+		return t, nil
+	}
+	t, err := fetch(ctx)
+	if err != nil {
+		return Token{}, err
+	}
+	if m.tokens == nil {
+		m.tokens = map[string]Token{}
+	}
+	m.tokens[account] = t
+	return t, nil
+}
+
+// Account is one app of one company.
+type Account struct {
+	URL    string // DefaultURL unless set
+	Corp   string // the company's id (企业ID)
+	Secret string // of the app
+	// Timeout bounds one call; zero is DefaultTimeout.
+	Timeout time.Duration
+	Tokens  Tokens // nil: this process's own
+}
+
+// String shows the company and nothing secret.
+func (a Account) String() string { return "wecom " + a.Corp }
+
+// GoString is String, for %#v.
+func (a Account) GoString() string { return a.String() }
+
+// LogValue is String, for slog.
+func (a Account) LogValue() slog.Value { return slog.StringValue(a.String()) }
+
+// Client calls the API for one account. It is safe for concurrent use.
+type Client struct {
+	base    *url.URL
+	account Account
+	name    string // of the account among tokens
+	http    *http.Transport
+	timeout time.Duration
+	slots   *slots
+
+	mu      sync.Mutex
+	blocked map[string]block // by API
+}
+
+// NewClient checks the account. It touches no network. Errors name the settings and never
+// quote a secret.
+func NewClient(a Account, app string) (*Client, error) {
+	base, err := url.Parse(cmp.Or(a.URL, DefaultURL))
+	switch {
+	case err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "":
+		return nil, campaign.Errorf(campaign.CodeInvalid, "BANYAN_WECOM_URL is not a URL such as %s", DefaultURL)
+	case a.Corp == "" || strings.ContainsAny(a.Corp, " \t\n"):
+		return nil, campaign.Errorf(campaign.CodeInvalid, "BANYAN_WECOM_CORP is the company's id (企业ID), such as ww0123456789abcdef")
+	case a.Secret == "":
+		return nil, campaign.Errorf(campaign.CodeInvalid, "BANYAN_WECOM_SECRET is the secret of the app, from its page in the administration (应用管理)")
+	}
+	if a.Tokens == nil {
+		a.Tokens = new(Memory)
+	}
+	timeout := cmp.Or(a.Timeout, DefaultTimeout)
+	return &Client{
+		base: base, account: a, name: "wecom/" + a.Corp + "/" + app, timeout: timeout, slots: newSlots(Parallel), blocked: map[string]block{},
+		http: &http.Transport{
+			DialContext: (&net.Dialer{Timeout: timeout}).DialContext, TLSHandshakeTimeout: timeout, MaxIdleConnsPerHost: 2 * Parallel,
+			IdleConnTimeout: 30 * time.Second, Proxy: http.ProxyFromEnvironment,
+		},
+	}, nil
+}
+
+// Corp is the company's id.
+func (c *Client) Corp() string { return c.account.Corp }
+
+// status is the part of an answer that every API has.
+type status struct {
+	Code int `json:"errcode"`
+}
+
+// Post calls an API with a body, and reads its answer into reply. A token that the platform
+// refuses is dropped, and the call made once more with a new one.
+func (c *Client) Post(ctx context.Context, path string, body []byte, reply any) *channels.Failure {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if f := c.parked(path, time.Now()); f != nil {
+		return f
+	}
+	if f := c.slots.take(ctx); f != nil {
+		return f
+	}
+	defer c.slots.give()
+	for refused := ""; ; {
+		token, f := c.token(ctx, refused)
+		if f != nil {
+			return f
+		}
+		code, f := c.call(ctx, http.MethodPost, path, url.Values{"access_token": {token}}, body, reply)
+		switch {
+		case f != nil:
+			return f
+		case tokenRefused(code) && refused == "":
+			refused = token
+			continue
+		}
+		return c.judge(path, code)
+	}
+}
+
+// Ask gets a token, which shows whether the account is in order.
+func (c *Client) Ask(ctx context.Context) *channels.Failure {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	_, f := c.token(ctx, "")
+	return f
+}
+
+func (c *Client) token(ctx context.Context, refused string) (string, *channels.Failure) {
+	t, err := c.account.Tokens.Token(ctx, c.name, refused, c.fetch)
+	if err == nil {
+		return t.Text, nil
+	}
+	f, ok := errors.AsType[*channels.Failure](err)
+	switch {
+	case ok:
+		return "", f
+	case ctx.Err() != nil:
+		return "", unsent(ctx)
+	}
+	return "", channels.TryAgain("token_store", 0, err)
+}
+
+// unsent is the failure of a call that was not made before ctx ended.
+func unsent(ctx context.Context) *channels.Failure {
+	if reason := channels.ContextReason(ctx); reason == channels.ReasonDeadline {
+		return channels.Refuse(reason, ctx.Err())
+	}
+	return channels.TryAgain(channels.ContextReason(ctx), 0, ctx.Err())
+}
+
+func (c *Client) fetch(ctx context.Context) (Token, error) {
+	var got struct {
+		Token   string `json:"access_token"`
+		Seconds int    `json:"expires_in"`
+	}
+	asked := time.Now()
+	code, f := c.call(ctx, http.MethodGet, "/cgi-bin/gettoken", url.Values{"corpid": {c.account.Corp}, "corpsecret": {c.account.Secret}}, nil, &got)
+	if f != nil {
+		if f.Class == channels.ClassUnknown { // a token that was lost on its way harms nobody
+			f = channels.TryAgain(f.Reason, f.RetryAfter, f.Err)
+		}
+		return Token{}, f
+	}
+	if code == 0 && (got.Token == "" || len(got.Token) > 512 || got.Seconds <= 0) {
+		return Token{}, channels.Misconfigured("no_token", nil)
+	}
+	switch f := judge(code); {
+	case f == nil:
+		return Token{got.Token, asked.Add(time.Duration(got.Seconds) * time.Second)}, nil
+	case f.Class == channels.ClassRefused || tokenRefused(code): // it is about the account, and not about a message
+		return Token{}, channels.Misconfigured(f.Reason, nil)
+	default:
+		return Token{}, f
+	}
+}
+
+// call makes one request. The query holds secrets, so no error of the library goes on.
+func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte, reply any) (code int, f *channels.Failure) {
+	var reached atomic.Bool
+	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached.Store(true) }})
+	target := c.base.JoinPath(path)
+	target.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(traced, method, target.String(), bytes.NewReader(body))
+	if err != nil {
+		return 0, channels.Misconfigured("url", nil)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.RoundTrip(req)
+	if err != nil {
+		return 0, broken(ctx, err, reached.Load())
+	}
+	defer func() { _ = resp.Body.Close() }() // what we want of it is read by then
+	switch {
+	case resp.StatusCode >= 500:
+		return 0, channels.TryAgain("http_"+strconv.Itoa(resp.StatusCode), 0, nil)
+	case resp.StatusCode != http.StatusOK:
+		return 0, channels.Misconfigured("http_"+strconv.Itoa(resp.StatusCode), nil)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err != nil {
+		return 0, broken(ctx, err, true)
+	}
+	said := status{Code: -2} // an answer without a code is none
+	if len(text) > maxAnswer || json.Unmarshal(text, &said) != nil || said.Code == -2 {
+		return 0, channels.Unknown("no_answer", nil)
+	}
+	if reply != nil && said.Code == 0 {
+		if json.Unmarshal(text, reply) != nil {
+			return 0, channels.Unknown("no_answer", nil)
+		}
+	}
+	return said.Code, nil
+}
+
+// broken says what a call without an answer means: unknown once it had a connection.
+func broken(ctx context.Context, err error, reached bool) *channels.Failure {
+	reason := "network"
+	_, dns := errors.AsType[*net.DNSError](err)
+	timeout, timed := errors.AsType[net.Error](err)
+	switch {
+	case ctx.Err() != nil:
+		reason = channels.ContextReason(ctx)
+	case dns:
+		reason = "dns"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		reason = "connection_refused"
+	case timed && timeout.Timeout():
+		reason = channels.ReasonTimeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		reason = "connection_lost"
+	}
+	switch {
+	case reached:
+		return channels.Unknown(reason, ctx.Err())
+	case reason == channels.ReasonDeadline:
+		return channels.Refuse(reason, ctx.Err())
+	}
+	return channels.TryAgain(reason, 0, ctx.Err())
+}
+
+// slots bounds how many calls are made at once. Told that there were too many, it makes do
+// with half for a while.
+type slots struct {
+	mu   sync.Mutex
+	most int
+	now  int
+	busy int
+	free chan struct{} // closed and made anew when somebody may go on
+	till time.Time
+}
+
+const smallFor = time.Minute
+
+func newSlots(most int) *slots { return &slots{most: most, now: most, free: make(chan struct{})} }
+
+func (s *slots) take(ctx context.Context) *channels.Failure {
+	for {
+		s.mu.Lock()
+		if s.now < s.most && time.Now().After(s.till) {
+			s.now = s.most
+		}
+		if s.busy < s.now {
+			s.busy++
+			s.mu.Unlock()
+			return nil
+		}
+		free := s.free
+		s.mu.Unlock()
+		select {
+		case <-free:
+		case <-ctx.Done():
+			return unsent(ctx)
+		}
+	}
+}
+
+func (s *slots) give() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.busy--
+	close(s.free)
+	s.free = make(chan struct{})
+}
+
+func (s *slots) shrink() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now, s.till = max(1, s.now/2), time.Now().Add(smallFor)
+}
+
+// jitter spreads those who were all told to come again.
+func jitter(most time.Duration) time.Duration { return time.Second + rand.N(most) }
+
+func reasonOf(code int) string { return fmt.Sprintf("errcode_%d", code) }
