@@ -127,6 +127,10 @@ type Reward struct {
 	Points    int64  `json:"points"`
 	Budget    int64  `json:"budget,omitempty"` // points in all; 0: unlimited
 	PerMember *Times `json:"per_member,omitempty"`
+	// BudgetPerDay and BudgetPerMember are what one day of the campaign's timezone and one
+	// member may get of the budget, in points; 0: unlimited.
+	BudgetPerDay    int64 `json:"budget_per_day,omitempty"`
+	BudgetPerMember int64 `json:"budget_per_member,omitempty"`
 }
 
 // Times is "so many times in so long a span"; an Every of zero means ever.

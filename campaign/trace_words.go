@@ -33,6 +33,7 @@ var reasonsEnglish = map[string]string{
 	ReasonUnreachable: "the member's address takes nothing any more",
 	RefusedStock:      "sold out",
 	RefusedPerMember:  "the limit per member is reached",
+	RefusedPerDay:     "the day's budget is used up",
 	RefusedBudget:     "the budget is used up",
 }
 
@@ -69,6 +70,7 @@ var reasonsChinese = map[string]string{
 	ReasonUnreachable: "该会员的地址已失效",
 	RefusedStock:      "已售罄",
 	RefusedPerMember:  "已达每人上限",
+	RefusedPerDay:     "当日预算已用完",
 	RefusedBudget:     "预算已用完",
 }
 

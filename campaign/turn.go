@@ -152,16 +152,17 @@ type TakeAsk struct {
 	Stock int // 0: unlimited
 }
 
-// GrantAsk asks for a reward within its budget and limits.
+// GrantAsk asks for a reward within its budget and limits. The budget is that of the
+// version submitted last, which the keeper knows.
 type GrantAsk struct {
 	Reward    string
 	Points    int64
-	Budget    int64 // 0: unlimited
 	PerMember *Times
 	Step      string
+	Zone      *time.Location // whose days a budget of a day is of
 }
 
-// Answer answers an Ask. A refusal has a reason: stock, per_member or budget; or why she
+// Answer answers an Ask. A refusal has a reason: stock, per_member, per_day or budget; or why she
 // did not get into the team that she wanted to join.
 type Answer struct {
 	OK     bool   `json:"ok"`
@@ -173,6 +174,7 @@ type Answer struct {
 const (
 	RefusedStock     = "stock"
 	RefusedPerMember = "per_member"
+	RefusedPerDay    = "per_day"
 	RefusedBudget    = "budget"
 )
 

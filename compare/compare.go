@@ -133,7 +133,7 @@ func part(text []rune, at int) []rune {
 
 // absent is what it means that a key was left out, where that is not nothing.
 var absent = map[string]string{
-	"stock": "unlimited", "budget": "unlimited", "per_member": "unlimited", "messages_per_member": "unlimited", "lock": "no end",
+	"stock": "unlimited", "budget": "unlimited", "budget.per_day": "unlimited", "budget.per_member": "unlimited", "per_member": "unlimited", "messages_per_member": "unlimited", "lock": "no end",
 }
 
 func said(s, without string) string {
@@ -233,7 +233,7 @@ func (d *differ) struc(path, where string, from, to reflect.Value, concerns stri
 			continue
 		}
 		whom := concerns
-		if f.key == "stock" || f.key == "budget" {
+		if part, _, _ := strings.Cut(f.key, "."); part == "stock" || part == "budget" {
 			whom = everybody
 		}
 		d.add(Change{Path: path + "." + f.key, Change: Changed, Where: where, Key: f.key, Old: old, New: now, Concerns: whom})

@@ -19,7 +19,7 @@ type field struct {
 }
 
 // keyNames are keys that are written otherwise than in JSON.
-var keyNames = map[string]string{"starts": "start", "events": "await", "tags": "tags", "assign": "set", "message": "send", "target": "goto", "outcome": "end"}
+var keyNames = map[string]string{"starts": "start", "events": "await", "tags": "tags", "assign": "set", "message": "send", "target": "goto", "outcome": "end", "budget_per_day": "budget.per_day", "budget_per_member": "budget.per_member"}
 
 var stepsType = reflect.TypeFor[campaign.Steps]()
 

@@ -99,15 +99,50 @@ func (c *checker) rewards(top object) {
 			c.missing(o, f.key, fmt.Sprintf("reward %q", f.name), "points", "write `points: 100`")
 		}
 		if v, ok := o.get("budget"); ok {
-			r.Budget, ok = c.count(v, maxPoints)
-			if ok && r.Budget < r.Points {
-				c.problem(v, "budget", fmt.Sprintf("a budget of %d points is not enough for one reward of %d", r.Budget, r.Points),
-					"budget is the points of all grants together")
-			}
+			c.budget(v, &r)
 		}
 		if v, ok := o.get("per_member"); ok {
 			r.PerMember, _ = c.times(v)
 		}
 		c.def.Rewards = append(c.def.Rewards, r)
 	}
+}
+
+var budgetShape = shape{what: "a budget", keys: []string{"total", "per_day", "per_member"}}
+
+// budget reads a number, which is the points in all, or a mapping.
+func (c *checker) budget(v node, r *campaign.Reward) {
+	if v.isScalar() {
+		r.Budget = c.points(v, r, "a budget of %d points", "budget is the points of all grants together")
+		return
+	}
+	o, ok := c.object(v, budgetShape)
+	if !ok {
+		return
+	}
+	for _, part := range []struct {
+		key       string
+		into      *int64
+		has, help string
+	}{
+		{"total", &r.Budget, "a budget of %d points", "total is the points of all grants together"},
+		{"per_day", &r.BudgetPerDay, "a budget of %d points a day", "per_day is the points of all grants of one day together"},
+		{"per_member", &r.BudgetPerMember, "a budget of %d points for each member", "per_member is the points of all grants to one member together"},
+	} {
+		if n, has := o.get(part.key); has {
+			*part.into = c.points(n, r, part.has, part.help)
+		}
+	}
+	if len(o.yaml.Content) == 0 {
+		c.problem(v, "budget", "the budget limits nothing", "write a number, or one of total, per_day and per_member: {total: 100000, per_day: 5000}")
+	}
+}
+
+// points reads a part of a budget. It must do for one grant at least.
+func (c *checker) points(v node, r *campaign.Reward, has, help string) int64 {
+	n, ok := c.count(v, maxPoints)
+	if ok && n < r.Points {
+		c.problem(v, "budget", fmt.Sprintf(has+" is not enough for one reward of %d", n, r.Points), help)
+	}
+	return n
 }

@@ -11,6 +11,7 @@ func lexicons() []lexicon {
 		{shape: propertyShape, words: propertyWords},
 		{shape: offerShape, words: offerWords},
 		{shape: rewardShape, words: rewardWords},
+		{shape: budgetShape, words: budgetWords},
 		{shape: timesShape, words: timesWords},
 		{shape: messageShape, words: messageWords()},
 		{shape: mailShape, words: mailWords},
@@ -138,8 +139,14 @@ var offerWords = map[string]word{
 
 var rewardWords = map[string]word{
 	"points":     {"Points", "积分", "How many points one grant gives.", "发一次给多少积分。", 100, aCount(maxPoints), true},
-	"budget":     {"Budget", "总预算", "How many points all grants together may give.", "全部发放加起来最多多少积分。", 100000, aCount(maxPoints), false},
+	"budget":     {"Budget", "总预算", "How many points all grants together may give: a number, or with what a day and a member may get.", "最多发多少积分：一个数字表示总数，也可以写明每天和每人的上限。", 100000, anyOf(aCount(maxPoints), of(budgetShape)), false},
 	"per_member": {"Per member", "每人上限", "How often a member may get it: a number for ever, or so many times in a span.", "每位会员最多领几次：一个数字表示一共，或写明多久几次。", schema{"times": 10, "every": "30d"}, someTimes(), false},
+}
+
+var budgetWords = map[string]word{
+	"total":      {"Total", "总预算", "How many points all grants together may give.", "全部发放加起来最多多少积分。", 100000, aCount(maxPoints), false},
+	"per_day":    {"Per day", "每日预算", "How many points all grants of one day, in the campaign's timezone, may give.", "每天（按活动时区）最多发多少积分。", 5000, aCount(maxPoints), false},
+	"per_member": {"Per member", "每人预算", "How many points one member may get of this reward.", "每位会员从这个奖励里最多得多少积分。", 1000, aCount(maxPoints), false},
 }
 
 var timesWords = map[string]word{

@@ -124,15 +124,35 @@ func testSameEventManyTimes(t *testing.T, f *fleet) {
 	for sql, want := range map[string]int{
 		`select count(*) from events`:   3,
 		`select count(*) from journeys`: 1,
-		`select count(*) from offers where offer = 'monthly-card' and state = 'taken'`: 1,
-		`select points from members where id = 'm-1'`:                                  100,
-		`select count(*) from ledger_entries`:                                          2,
-		`select sum(amount)::int from ledger_entries`:                                  0,
-		`select balance from ledger_accounts where kind = 'member' and owner = 'm-1'`:  100,
+		`select count(*) from offers where offer = 'monthly-card' and state = 'taken'`:                            1,
+		`select points from members where id = 'm-1'`:                                                             100,
+		`select count(*) from ledger_entries e join ledger_postings p on p.id = e.posting where p.kind = 'grant'`: 2,
+		`select sum(amount)::int from ledger_entries`:                                                             0,
+		`select balance from ledger_accounts where kind = 'member' and owner = 'm-1'`:                             100,
 	} {
 		if got := f.count(sql); got != want {
 			t.Errorf("%s: %d, want %d", sql, got, want)
 		}
+	}
+}
+
+// A reservation of points that nobody captures goes back to the member by itself, while a
+// router runs.
+func TestReservationsAreGivenBack(t *testing.T) {
+	f := newFleet(t)
+	f.submit(shop, 1, time.Time{})
+	f.runRouter()
+	f.runWorker()
+	now := time.Now()
+	f.events(campaign.Event{ID: "go-1", Type: "go", Member: "m-1", Time: now})
+	f.until("the reward is granted", func() bool { return f.count(`select points from members where id = 'm-1'`) == 100 })
+	r, err := f.store.Reserve(f.ctx, store.Redemption{ID: "r-1", Member: "m-1", Points: 70, Order: "o-1", Span: time.Second})
+	if err != nil || f.count(`select points from members where id = 'm-1'`) != 30 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	f.until("the points are given back", func() bool { return f.count(`select points from members where id = 'm-1'`) == 100 })
+	if _, err := f.store.Capture(f.ctx, "r-1"); campaign.CodeOf(err) != campaign.CodeConflict {
+		t.Errorf("captured after that: %v", err)
 	}
 }
 
@@ -228,7 +248,7 @@ func testStockAndBudgetAreExact(t *testing.T, f *fleet) {
 		`select count(*) from trace where kind = 'offer_refused'`:                   450,
 		`select count(*) from grants where state = 'granted'`:                       10,
 		`select count(*) from grants where state = 'refused' and reason = 'budget'`: 90,
-		`select used::int from budgets where reward = 'gift'`:                       1000,
+		`select used::int from budget_balances where reward = 'gift'`:               1000,
 		`select sum(points)::int from members`:                                      1000,
 		`select sum(amount)::int from ledger_entries`:                               0,
 		`select sum(balance)::int from ledger_accounts where kind = 'member'`:       1000,

@@ -20,7 +20,7 @@ func (r *runner) enterGrant(n *node, s *campaign.Grant) {
 		return
 	}
 	answer, ok := r.ask(campaign.Ask{Key: r.key(n.id, ""), Grant: &campaign.GrantAsk{
-		Reward: reward.Name, Points: reward.Points, Budget: reward.Budget, PerMember: reward.PerMember, Step: n.id,
+		Reward: reward.Name, Points: reward.Points, PerMember: reward.PerMember, Step: n.id, Zone: r.p.loc,
 	}})
 	if !ok {
 		return

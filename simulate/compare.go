@@ -114,6 +114,9 @@ func numbers(r *Report) (list []Difference) {
 		if w.Budget > 0 {
 			add(section, "budget runs out on day", "day", r.dayOf(w.RunsOut))
 		}
+		if w.PerDay > 0 {
+			add(section, "days on which the day's budget runs out", "count", float64(w.DaysRunOut))
+		}
 	}
 	add("revenue", "paid", "money_minor", float64(r.Revenue.Paid))
 	add("revenue", "refunded", "money_minor", float64(r.Revenue.Refunded))

@@ -44,11 +44,7 @@ func Follow(p *Plan, member campaign.Member, events []PastEvent, from, until tim
 // Follow depends on the engine's being on time: a condition about behaviour, a cap, quiet hours.
 func FollowLate(p *Plan, member campaign.Member, events []PastEvent, from, until time.Time, late time.Duration) (*Course, error) {
 	rec := &recorder{offers: map[string]int{}, reached: map[campaign.JourneyID]string{}}
-	keeper := &counter{left: make([]int, len(p.limits))}
-	for i, limit := range p.limits {
-		keeper.left[i] = limit.most
-	}
-	l := &life{p: p, from: from, late: late, now: from, member: member, keeper: keeper, watch: rec}
+	l := &life{p: p, from: from, late: late, now: from, member: member, keeper: newCounter(p), watch: rec}
 	past := PastOf(p, []campaign.Member{member}, events, from)
 	past.begin(0, l)
 	if err := l.run(until); err != nil {

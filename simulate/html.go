@@ -108,6 +108,9 @@ func (v *versionPage) charts() {
 		if w.Budget > 0 {
 			note = r.runs("budget", w.Budget, w.Points, w.RunsOut)
 		}
+		if w.PerDay > 0 {
+			note += "; " + w.daily()
+		}
 		v.Limits = append(v.Limits, chart{
 			"Reward " + w.Reward + ": points so far", note,
 			r.line(day(func(d *DayReport) int64 { return d.Points[k] }), float64(w.Budget), r.dayOf(w.RunsOut)),

@@ -65,8 +65,9 @@ func (w *walk) owed() time.Time {
 
 // keeper decides about what members share.
 type keeper interface {
-	// may decides claim number n of the life about a limit of the plan.
-	may(limit int, at time.Time, n int) bool
+	// may decides claim number n of the life, which is about one or several limits of the
+	// plan: all of them must have something left. It says which had not; -1: granted.
+	may(limits []int, at time.Time, n int) int
 }
 
 // watcher sees what becomes of a member.
@@ -263,7 +264,10 @@ func (l *life) turn(w *walk) error {
 func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 	switch {
 	case ask.Take != nil:
-		return l.shared(l.p.limitOf(ask.Take.Offer, ""), campaign.RefusedStock), nil
+		if k := l.p.limitOf(ask.Take.Offer, ""); k >= 0 && l.shared(k) >= 0 {
+			return campaign.Answer{Reason: campaign.RefusedStock}, nil
+		}
+		return campaign.Answer{OK: true}, nil
 	case ask.Grant != nil:
 		g := ask.Grant
 		if g.PerMember != nil {
@@ -281,14 +285,27 @@ func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 				return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
 			}
 		}
-		a := l.shared(l.p.limitOf("", g.Reward), campaign.RefusedBudget)
-		if a.OK {
-			if l.granted == nil {
-				l.granted = map[string][]time.Time{}
-			}
-			l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
+		if w, ok := l.p.def.Reward(g.Reward); ok && w.BudgetPerMember > 0 && int64(len(l.granted[g.Reward])+1)*g.Points > w.BudgetPerMember {
+			return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
 		}
-		return a, nil
+		inAll, today := l.p.limitOf("", g.Reward), l.p.limitOn(l.p.dayOf(l.from, l.now), g.Reward)
+		var limits []int
+		if today >= 0 {
+			limits = append(limits, today)
+		}
+		if inAll >= 0 {
+			limits = append(limits, inAll)
+		}
+		if k := l.shared(limits...); k >= 0 && k == today {
+			return campaign.Answer{Reason: campaign.RefusedPerDay}, nil
+		} else if k >= 0 {
+			return campaign.Answer{Reason: campaign.RefusedBudget}, nil
+		}
+		if l.granted == nil {
+			l.granted = map[string][]time.Time{}
+		}
+		l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
+		return campaign.Answer{OK: true}, nil
 	case ask.Team != nil:
 		return l.team(ask.Key, ask.Team), nil
 	}
@@ -307,15 +324,13 @@ func nameOf(ask *campaign.Ask) string {
 	return fmt.Sprintf("nothing (%s)", ask.Key)
 }
 
-func (l *life) shared(limit int, reason string) campaign.Answer {
-	if limit < 0 {
-		return campaign.Answer{OK: true}
+// shared claims from limits; -1: they had something left.
+func (l *life) shared(limits ...int) int {
+	if len(limits) == 0 {
+		return -1
 	}
 	l.asked++
-	if !l.keeper.may(limit, l.now, l.asked) {
-		return campaign.Answer{Reason: reason}
-	}
-	return campaign.Answer{OK: true}
+	return l.keeper.may(limits, l.now, l.asked)
 }
 
 // book writes down what a turn decided, as the store's transaction does.

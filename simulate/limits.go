@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Stock and budgets are all that members share. A claim on them is granted while less
+// Stock and budgets are all that members share. A claim on one of them is granted while less
 // than the limit was granted before it, in the order of virtual time; members at the very
 // same moment are in the order of their numbers. Since one claim takes as much as another,
 // the whole answer about a limit is one place in that order: the last claim that is
@@ -19,12 +19,16 @@ import (
 // and there is only one such answer: before the first claim about which two answers differed,
 // both would have granted the same. Each round puts the earliest wrong cut right, so there
 // are at most as many rounds as limits, and one more.
+//
+// A grant may claim from two limits, that of its day and that in all. It takes from neither
+// where one refuses, so it counts against the day only where the other grants it.
 
 // claim is the place of a claim in the order of all.
 type claim struct {
 	at     int64 // Unix nanoseconds
 	member int32
 	n      int32 // of the member's own claims
+	void   bool  // another limit refused it: it takes nothing of this one
 }
 
 func (c claim) compare(d claim) int {
@@ -43,12 +47,23 @@ type ledger struct {
 	claims [][]claim // by limit; nil: they are not noted
 }
 
-func (k *ledger) may(limit int, at time.Time, n int) bool {
-	c := claim{at.UnixNano(), k.member, int32(n)}
-	if k.claims != nil {
-		k.claims[limit] = append(k.claims[limit], c)
+func (k *ledger) may(limits []int, at time.Time, n int) int {
+	c := claim{at: at.UnixNano(), member: k.member, n: int32(n)}
+	for i, limit := range limits {
+		if k.claims != nil {
+			k.claims[limit] = append(k.claims[limit], c)
+		}
+		if c.compare(k.cuts[limit]) <= 0 {
+			continue
+		}
+		for _, before := range limits[:i] {
+			if list := k.claims[before]; k.claims != nil {
+				list[len(list)-1].void = true
+			}
+		}
+		return limit
 	}
-	return c.compare(k.cuts[limit]) <= 0
+	return -1
 }
 
 func uncut(limits int) []claim {
@@ -65,8 +80,15 @@ func cutsOf(limits []limit, claims [][]claim, share int) []claim {
 	cuts := uncut(len(limits))
 	for i, list := range claims {
 		slices.SortFunc(list, claim.compare)
-		if most := max(1, limits[i].most/share); len(list) >= most {
-			cuts[i] = list[most-1]
+		left := max(1, limits[i].most/share)
+		for _, c := range list {
+			if c.void {
+				continue
+			}
+			if left--; left == 0 {
+				cuts[i] = c
+				break
+			}
 		}
 	}
 	return cuts
@@ -89,13 +111,33 @@ func between(claims [][]claim, a, b []claim) map[int32]bool {
 	return members
 }
 
-// counter keeps limits for one member alone, as a campaign test needs it.
-type counter struct{ left []int }
+// counter keeps limits in the order in which it is asked: for one member alone, as a
+// campaign test needs it.
+type counter struct {
+	p    *Plan
+	left map[int]int // by limit; those that are not in it are whole
+}
 
-func (k *counter) may(limit int, _ time.Time, _ int) bool {
-	if k.left[limit] == 0 {
-		return false
+func newCounter(p *Plan) *counter { return &counter{p, map[int]int{}} }
+
+func (k *counter) may(limits []int, _ time.Time, _ int) int {
+	for _, limit := range limits {
+		if _, known := k.left[limit]; known {
+			continue
+		}
+		if fixed := len(k.p.limits); limit < fixed {
+			k.left[limit] = k.p.limits[limit].most
+		} else {
+			k.left[limit] = k.p.daily[(limit-fixed)%len(k.p.daily)].most
+		}
 	}
-	k.left[limit]--
-	return true
+	for _, limit := range limits {
+		if k.left[limit] == 0 {
+			return limit
+		}
+	}
+	for _, limit := range limits {
+		k.left[limit]--
+	}
+	return -1
 }

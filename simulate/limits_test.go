@@ -3,29 +3,18 @@ package simulate
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/banyanhq/banyan/campaign"
 )
-
-// turnstile keeps limits for everybody, in the order in which it is asked.
-type turnstile struct{ left []int }
-
-func (k *turnstile) may(limit int, _ time.Time, _ int) bool {
-	if k.left[limit] == 0 {
-		return false
-	}
-	k.left[limit]--
-	return true
-}
 
 // inOrder takes all members together, each thing at its own moment, as one clock for all
 // would do it. It is slow and plain, and what the fast way is held against.
 func inOrder(t *testing.T, cfg Config) *tally {
 	t.Helper()
-	keeper := &turnstile{}
-	for _, l := range cfg.Plan.limits {
-		keeper.left = append(keeper.left, l.most)
-	}
+	keeper := newCounter(cfg.Plan)
 	days := int((cfg.Span + day - 1) / day)
 	total, until := newTally(cfg.Plan, days), cfg.From.Add(cfg.Span)
 	var lives []*life
@@ -91,6 +80,41 @@ func TestSharedLimitsAreDecidedInTheOrderOfTime(t *testing.T) {
 	}
 }
 
+// A day's budget is whole again on the next day of the campaign's calendar, and what the
+// budget in all refuses does not count against the day.
+func TestTheBudgetOfADayIsDecidedInTheOrderOfTime(t *testing.T) {
+	t.Parallel()
+	p := planFrom(t, strings.NewReplacer("bonus: {points: 10, budget: 250}", "bonus: {points: 10, budget: {total: 120, per_day: 30}}",
+		"solace: {points: 3, budget: 100, per_member: 2}", "solace: {points: 3, budget: {per_day: 14, per_member: 5}}").Replace(shop))
+	pop := populationFrom(t, p, shopPopulation)
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			cfg := Config{Plan: p, From: first, Span: 30 * day, People: Made(p, pop, 300, seed, first, 30*day)}
+			want := inOrder(t, cfg)
+			got, err := run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := newTally(p, 30), newTally(p, 30)
+			a.merge(want)
+			b.merge(got.tally)
+			if x, y := fmt.Sprintf("%+v", *a), fmt.Sprintf("%+v", *b); x != y {
+				t.Errorf("one clock for all:\n%s\neach by herself:\n%s", x, y)
+			}
+			bonus, solace := got.rewards[0], got.rewards[1]
+			if bonus.granted != 12 || bonus.not[campaign.RefusedPerDay] == 0 || bonus.not[campaign.RefusedBudget] == 0 ||
+				solace.not[campaign.RefusedPerDay] == 0 || solace.not[campaign.RefusedPerMember] == 0 {
+				t.Errorf("nothing ran out, so this test shows nothing: %+v %+v", bonus, solace)
+			}
+			r, err := Rehearse(t.Context(), cfg)
+			if err != nil || r.Rewards[0].DaysRunOut == 0 || r.Rewards[1].PerDay != 14 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+}
+
 // Cuts that were guessed wrongly are put right: what is guessed changes how long a run
 // takes and nothing else.
 func TestGuessedCutsChangeNothing(t *testing.T) {
@@ -101,7 +125,7 @@ func TestGuessedCutsChangeNothing(t *testing.T) {
 		{{at: 15, member: 3, n: 1}},
 	}
 	cuts := cutsOf(limits, claims, 1)
-	if cuts[0] != (claim{20, 3, 2}) || cuts[1] != (claim{15, 3, 1}) {
+	if cuts[0] != (claim{at: 20, member: 3, n: 2}) || cuts[1] != (claim{at: 15, member: 3, n: 1}) {
 		t.Errorf("cuts %+v", cuts)
 	}
 	if again := between(claims, uncut(2), cuts); len(again) != 1 || !again[1] {

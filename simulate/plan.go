@@ -25,6 +25,7 @@ type Plan struct {
 
 	env    *rules.Env // of the conditions that a rehearsal asks itself
 	limits []limit
+	daily  []limit // those that are whole again every day
 }
 
 // journeyPlan is what a turn of a journey has to be told.
@@ -46,7 +47,8 @@ type segmentStart struct {
 	timeless bool
 }
 
-// limit is what all members share: the stock of an offer or the budget of a reward.
+// limit is what all members share: the stock of an offer, the budget of a reward, or that
+// of a reward on one day.
 type limit struct {
 	offer, reward string
 	most          int // grants or pieces in all
@@ -117,6 +119,9 @@ func NewPlan(def *campaign.Definition) (*Plan, error) {
 		if r := &def.Rewards[i]; r.Budget > 0 && r.Points > 0 {
 			p.limits = append(p.limits, limit{reward: r.Name, most: int(r.Budget / r.Points)})
 		}
+		if r := &def.Rewards[i]; r.BudgetPerDay > 0 && r.Points > 0 {
+			p.daily = append(p.daily, limit{reward: r.Name, most: int(r.BudgetPerDay / r.Points)})
+		}
 	}
 	return p, nil
 }
@@ -139,6 +144,36 @@ func depth(id string) int { return strings.Count(id, ".") / 2 }
 
 func (p *Plan) limitOf(offer, reward string) int {
 	return slices.IndexFunc(p.limits, func(l limit) bool { return l.offer == offer && l.reward == reward })
+}
+
+// limitsFor are the limits of a span that begins on day 0 and touches so many days: those of
+// the plan, and behind them a day's for each day, all of a day beside each other.
+func (p *Plan) limitsFor(days int) []limit {
+	list := slices.Clone(p.limits)
+	for range days {
+		list = append(list, p.daily...)
+	}
+	return list
+}
+
+// limitOn is the place of a day's limit in limitsFor; -1: the reward has none.
+func (p *Plan) limitOn(day int, reward string) int {
+	k := slices.IndexFunc(p.daily, func(l limit) bool { return l.reward == reward })
+	if k < 0 {
+		return -1
+	}
+	return len(p.limits) + day*len(p.daily) + k
+}
+
+// dayOf counts the days of the campaign's calendar from one moment to another.
+func (p *Plan) dayOf(from, at time.Time) int {
+	return int(midnight(at.In(p.loc)).Sub(midnight(from.In(p.loc))) / (24 * time.Hour))
+}
+
+// midnight is the beginning of a day of some calendar on one that knows no summer time.
+func midnight(t time.Time) time.Time {
+	y, m, d := t.Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
 func (p *Plan) message(name string) int {

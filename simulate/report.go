@@ -132,6 +132,9 @@ type RewardReport struct {
 	Refused []Count   `json:"refused,omitempty"` // by reason
 	Budget  int64     `json:"budget,omitempty"`
 	RunsOut time.Time `json:"runs_out,omitzero"` // when the last grant was given that the budget allows
+	PerDay  int64     `json:"budget_per_day,omitempty"`
+	// DaysRunOut is on how many days the day's budget was used up.
+	DaysRunOut int `json:"days_run_out,omitempty"`
 }
 
 // RevenueReport is what members paid, in minor units.
@@ -200,6 +203,14 @@ func Rehearse(ctx context.Context, cfg Config) (*Report, error) {
 		line := RewardReport{Reward: w.Name, Granted: t.granted, Points: t.points, Refused: counts(t.not), Budget: w.Budget}
 		if k := cfg.Plan.limitOf("", w.Name); k >= 0 && out.cuts[k] != never {
 			line.RunsOut = out.cuts[k].time().In(cfg.Plan.loc)
+		}
+		if k := cfg.Plan.limitOn(0, w.Name); k >= 0 {
+			line.PerDay = w.BudgetPerDay
+			for ; k < len(out.cuts); k += len(cfg.Plan.daily) {
+				if out.cuts[k] != never {
+					line.DaysRunOut++
+				}
+			}
 		}
 		r.Rewards = append(r.Rewards, line)
 	}

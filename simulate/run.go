@@ -29,8 +29,9 @@ const MaxMembers = 100_000_000
 // rehearsal is a run.
 type rehearsal struct {
 	Config
-	days  int
-	until time.Time
+	days   int
+	until  time.Time
+	limits []limit
 }
 
 // outcome is what a run came to.
@@ -49,6 +50,7 @@ func run(ctx context.Context, cfg Config) (*outcome, error) {
 		return nil, campaign.Errorf(campaign.CodeInvalid, "at most %d members can be rehearsed", MaxMembers)
 	}
 	r := &rehearsal{Config: cfg, until: cfg.From.Add(cfg.Span), days: int((cfg.Span + 24*time.Hour - 1) / (24 * time.Hour))}
+	r.limits = cfg.Plan.limitsFor(cfg.Plan.dayOf(cfg.From, r.until) + 1)
 	cuts, err := r.guess(ctx)
 	if err != nil {
 		return nil, err
@@ -59,7 +61,7 @@ func run(ctx context.Context, cfg Config) (*outcome, error) {
 		return nil, err
 	}
 	for range len(cuts) + 2 {
-		right := cutsOf(cfg.Plan.limits, claims, 1)
+		right := cutsOf(r.limits, claims, 1)
 		again := between(claims, cuts, right)
 		if len(again) == 0 {
 			asked := make([]int, len(claims))
@@ -98,7 +100,7 @@ const sample = 64
 // guess guesses the cuts by a part of the members. It changes nothing but the time that
 // a run takes.
 func (r *rehearsal) guess(ctx context.Context) ([]claim, error) {
-	limits := r.Plan.limits
+	limits := r.limits
 	cuts := uncut(len(limits))
 	count := r.People.Count() / sample
 	if len(limits) == 0 || count < sample {

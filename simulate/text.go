@@ -319,7 +319,15 @@ func (t *texter) rewards() {
 		if w.Budget > 0 {
 			t.line("    %s", r.runs("budget", w.Budget, w.Points, w.RunsOut))
 		}
+		if w.PerDay > 0 {
+			t.line("    %s", w.daily())
+		}
 	}
+}
+
+// daily says on how many days the day's budget was used up.
+func (w *RewardReport) daily() string {
+	return fmt.Sprintf("budget %s a day: used up on %d days", number(w.PerDay), w.DaysRunOut)
 }
 
 // runs says whether and when something limited runs out.

@@ -116,9 +116,8 @@ func (r *recorder) decided(l *life, w *walk, d *campaign.Decision) {
 func (v *verifier) play() error {
 	t := v.t
 	v.rec.journey = t.Journey
-	keeper := &counter{left: make([]int, len(v.p.limits))}
+	keeper := newCounter(v.p)
 	for i, limit := range v.p.limits {
-		keeper.left[i] = limit.most
 		if n, ok := t.Stock[limit.offer]; ok && limit.offer != "" {
 			keeper.left[i] = n
 		}

@@ -125,11 +125,16 @@ func (t *text) rewards(r *store.Report) {
 	}
 	t.head("rewards")
 	for _, w := range r.Rewards {
-		t.line("  %s, version %d\tgranted %d\tpoints %d\trefused %d\t(budget %d, per member %d)",
-			w.Reward, w.Version, w.Granted, w.Points, w.Refused, w.RefusedBudget, w.RefusedPerMember)
+		t.line("  %s, version %d\tgranted %d\tpoints %d\trefused %d\t(budget %d, per day %d, per member %d)",
+			w.Reward, w.Version, w.Granted, w.Points, w.Refused, w.RefusedBudget, w.RefusedPerDay, w.RefusedPerMember)
 	}
 	for _, b := range r.Budgets {
-		t.line("  %s\tbudget %d\tused %d\tleft %d", b.Reward, b.Budget, b.Used, b.Left)
+		if b.Budget > 0 {
+			t.line("  %s\tbudget %d\tused %d\tleft %d", b.Reward, b.Budget, b.Used, b.Left)
+		}
+		if b.PerDay > 0 {
+			t.line("  %s\tbudget %d a day\tleft today %d", b.Reward, b.PerDay, *b.LeftToday)
+		}
 	}
 }
 

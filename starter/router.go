@@ -69,6 +69,8 @@ const (
 	// tendEvery is how often campaigns are looked after: their workflows started, drained
 	// ones ended.
 	tendEvery = 2 * time.Second
+	// expireAtOnce is how many reservations of points are given back in one transaction.
+	expireAtOnce = 200
 )
 
 // Route decides what events and changed members call for until ctx is done: the first half.
@@ -189,10 +191,17 @@ func (r *Router) routeSome(ctx context.Context, most int) (int, error) {
 }
 
 // tend looks after campaigns: one whose journeys start by segment or by schedule has a
-// workflow that sweeps over the members, and one that has drained is ended.
+// workflow that sweeps over the members, and one that has drained is ended. Points that
+// were reserved for too long go back to their members.
 func (r *Router) tend(ctx context.Context) (int, error) {
 	if _, err := r.Store.EndDrained(ctx); err != nil {
 		return 0, err
+	}
+	for n := expireAtOnce; n == expireAtOnce && ctx.Err() == nil; {
+		var err error
+		if n, err = r.Store.ExpireRedemptions(ctx, expireAtOnce); err != nil {
+			return 0, err
+		}
 	}
 	running, err := r.Store.RunningCampaigns(ctx)
 	if err != nil {

@@ -169,7 +169,13 @@ func TestDoctor(t *testing.T) {
 		{"balances", "update ledger_accounts set balance = 7 where owner = 'm-02'", "update ledger_accounts set balance = 100 where owner = 'm-02'"},
 		{"ledger", "insert into ledger_postings (key, kind) values ('x', 'grant')", ""},
 		{"stock", "update offer_stock set taken = taken + 1", "update offer_stock set taken = taken - 1"},
-		{"budgets", "update budgets set used = used + 1", "update budgets set used = used - 1"},
+		{"budgets", "update budgets set outside = outside + 1", "update budgets set outside = outside - 1"},
+		{"budgets", "update ledger_accounts set balance = balance + 1 where kind = 'budget'", "update ledger_accounts set balance = balance - 1 where kind = 'budget'"},
+		{"redemptions", "insert into redemptions (id, member, points, order_id, span, state, reserved_at, expires_at) values ('r', 'm-02', 5, 'o', '1h', 'reserved', now(), now() + interval '1h')", "delete from redemptions where id = 'r'"},
+		{
+			"redemptions", "insert into redemptions (id, member, points, order_id, span, state, reserved_at, expires_at, closed_at) values ('r', 'm-02', 5, 'o', '1h', 'captured', now(), now(), now())",
+			"delete from redemptions where id = 'r'",
+		},
 		{
 			"reviews", "insert into reviews (key, kind, campaign, journey, member, step, at) select 'k', 'decision', campaign, id, member, 'none', now() from journeys limit 1",
 			"delete from reviews where key = 'k'",

@@ -78,15 +78,21 @@ func makeCurrent(ctx context.Context, q *db.Queries, def *campaign.Definition, v
 		}
 	}
 	for _, r := range def.Rewards {
-		limit := func() error { return q.SetBudget(ctx, def.Name, r.Name, r.Budget) }
-		if r.Budget == 0 {
-			limit = func() error { return q.LiftBudget(ctx, def.Name, r.Name) }
-		}
-		if err := limit(); err != nil {
+		if err := q.SetBudget(ctx, db.SetBudgetParams{
+			Campaign: def.Name, Reward: r.Name, Cap: limited(r.Budget), PerDay: limited(r.BudgetPerDay), PerMember: limited(r.BudgetPerMember),
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// limited makes of a limit of nothing that there is none.
+func limited(n int64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }
 
 // CampaignLine is one line of the list of campaigns.

@@ -47,7 +47,7 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			return err
 		}
 		for _, check := range []func(context.Context, *db.Queries) (Finding, error){
-			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
+			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkRedemptions, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
 		} {
 			f, err := check(ctx, q)
 			if err != nil {
@@ -116,6 +116,11 @@ func checkGrants(ctx context.Context, q *db.Queries) (Finding, error) {
 	return none("grants", "every grant is booked once", "%d grants without a posting, or postings without a grant", n), err
 }
 
+func checkRedemptions(ctx context.Context, q *db.Queries) (Finding, error) {
+	n, err := q.DoctorRedemptions(ctx)
+	return none("redemptions", "what is reserved and redeemed is what the ledger holds", "%d sums of what is reserved or redeemed are not what the ledger holds", n), err
+}
+
 func checkReviews(ctx context.Context, q *db.Queries) (Finding, error) {
 	r, err := q.DoctorReviews(ctx)
 	if r.Forgotten+r.Untold == 0 {
@@ -150,9 +155,17 @@ func checkBudgets(ctx context.Context, q *db.Queries) (Finding, error) {
 	rows, err := q.DoctorBudgets(ctx)
 	var wrong []string
 	for _, r := range rows {
-		wrong = append(wrong, fmt.Sprintf("%s %s: %d used, %d granted", r.Campaign, r.Reward, r.Used, r.Granted))
+		of := r.Campaign + " " + r.Reward
+		if r.Day != "" {
+			of += " on " + r.Day
+		}
+		said := fmt.Sprintf("%s: %d used, %d granted, %d left", of, r.Used, r.Granted, r.Available)
+		if r.Wrong > 0 {
+			said += fmt.Sprintf(", %d accounts that do not hold the sum of their entries", r.Wrong)
+		}
+		wrong = append(wrong, said)
 	}
-	return listed("budgets", "every budget's use is the sum of its grants", wrong), err
+	return listed("budgets", "every budget's use is the sum of its grants, and what is left is in its accounts", wrong), err
 }
 
 func listed(check, fine string, wrong []string) Finding {

@@ -21,6 +21,7 @@ const (
 	pgLockTimeout    = "55P03"
 	pgCanceled       = "57014"
 	pgUndefinedTable = "42P01"
+	pgUnique         = "23505"
 	pgNotText        = "22021" // bytes that are no UTF-8, or a zero character
 	pgNotJSONText    = "22P05"
 	pgDataException  = "22" // the class of all that says a value cannot be kept

@@ -17,7 +17,11 @@ type Sample struct {
 	Stock    []StockGauge
 	Journeys []JourneyGauge
 	Messages MessageGauge
+	Reserved ReservedGauge
 }
+
+// ReservedGauge is what members have reserved to redeem.
+type ReservedGauge struct{ Redemptions, Points int64 }
 
 // IntentGauge is what waits for the router of one kind.
 type IntentGauge struct {
@@ -33,10 +37,12 @@ type OfferGauge struct {
 	Open            int64
 }
 
-// BudgetGauge is a budget of points and what has been granted of it.
+// BudgetGauge is a budget of points, in all and for each day, with what is left of it; a
+// limit of 0 is none.
 type BudgetGauge struct {
-	Campaign, Reward string
-	Cap, Used        int64
+	Campaign, Reward  string
+	Cap, Left         int64
+	PerDay, LeftToday int64
 }
 
 // StockGauge is an offer's stock and how much of it is taken.
@@ -100,7 +106,7 @@ func (out *Sample) read(ctx context.Context, q *db.Queries) error {
 		return err
 	}
 	for _, r := range budgets {
-		out.Budgets = append(out.Budgets, BudgetGauge{r.Campaign, r.Reward, r.Cap, r.Used})
+		out.Budgets = append(out.Budgets, BudgetGauge{r.Campaign, r.Reward, r.Cap, r.Available, r.PerDay, r.AvailableToday})
 	}
 	stock, err := q.GaugeStock(ctx, maxGauges)
 	if err != nil {
@@ -116,6 +122,11 @@ func (out *Sample) read(ctx context.Context, q *db.Queries) error {
 	for _, r := range journeys {
 		out.Journeys = append(out.Journeys, JourneyGauge{r.Campaign, r.Active, r.Overdue})
 	}
+	reserved, err := q.GaugeRedemptions(ctx)
+	if err != nil {
+		return err
+	}
+	out.Reserved = ReservedGauge{reserved.Reserved, reserved.Points}
 	m, err := q.GaugeMessages(ctx)
 	out.Messages = MessageGauge{m.Claimed, m.Unknown, seconds(m.OldestSeconds)}
 	return err

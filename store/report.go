@@ -123,15 +123,18 @@ type RewardReport struct {
 	Points           int64  `json:"points"`
 	Refused          int64  `json:"refused"`
 	RefusedBudget    int64  `json:"refused_budget" doc:"Because the budget was used up"`
+	RefusedPerDay    int64  `json:"refused_per_day" doc:"Because the day's budget was used up"`
 	RefusedPerMember int64  `json:"refused_per_member" doc:"Because of the limit per member"`
 }
 
 // BudgetReport is what is left of a reward's budget, in points.
 type BudgetReport struct {
-	Reward string `json:"reward"`
-	Budget int64  `json:"budget"`
-	Used   int64  `json:"used"`
-	Left   int64  `json:"left"`
+	Reward    string `json:"reward"`
+	Budget    int64  `json:"budget,omitempty" doc:"In all; left out where only a day is limited, and used and left with it"`
+	Used      int64  `json:"used,omitempty"`
+	Left      int64  `json:"left,omitempty"`
+	PerDay    int64  `json:"per_day,omitempty" doc:"What each day may give; left out where it is not limited"`
+	LeftToday *int64 `json:"left_today,omitempty" doc:"What is left of today, on the campaign's calendar"`
 }
 
 // LateReport counts events that came too late.
@@ -363,7 +366,7 @@ func (b *reporter) rewards(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		b.r.Rewards = append(b.r.Rewards, RewardReport{
-			int(row.Version), row.Reward, row.Granted, row.Points, row.Refused, row.RefusedBudget, row.RefusedPerMember,
+			int(row.Version), row.Reward, row.Granted, row.Points, row.Refused, row.RefusedBudget, row.RefusedPerDay, row.RefusedPerMember,
 		})
 	}
 	budgets, err := b.q.ReportBudgets(ctx, b.name)
@@ -371,7 +374,11 @@ func (b *reporter) rewards(ctx context.Context) error {
 		return err
 	}
 	for _, row := range budgets {
-		b.r.Budgets = append(b.r.Budgets, BudgetReport{row.Reward, row.Cap, row.Used, max(0, row.Cap-row.Used)})
+		line := BudgetReport{Reward: row.Reward, Budget: row.Cap, Used: row.Used, Left: row.Available, PerDay: row.PerDay}
+		if row.PerDay > 0 {
+			line.LeftToday = &row.AvailableToday
+		}
+		b.r.Budgets = append(b.r.Budgets, line)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -495,7 +496,7 @@ func TestATurnThatIsRepeatedOpensOneTeam(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		answer, err := tx.Answer(t.Context(), 1, &campaign.Ask{Key: "key", Team: &campaign.TeamAsk{
+		answer, err := putOne(t.Context(), page, tx, 1, &campaign.Ask{Key: "key", Team: &campaign.TeamAsk{
 			Do: campaign.TeamJoin, Place: "here", Size: 5, Opens: time.Now(), EndsAt: time.Now().Add(time.Hour),
 		}})
 		if err != nil || answer.Team.Joined != 1 {
@@ -516,7 +517,7 @@ func TestATurnThatIsRepeatedOpensOneTeam(t *testing.T) {
 	err = p.InTurns(t.Context(), []int64{joiner}, func(page *store.PageTx) error {
 		tx, err := page.Turn(joiner)
 		if err == nil {
-			_, err = tx.Answer(t.Context(), 1, &campaign.Ask{Key: "b", Team: &campaign.TeamAsk{Do: campaign.TeamJoin, Code: code, Place: "here", Size: 5}})
+			_, err = putOne(t.Context(), page, tx, 1, &campaign.Ask{Key: "b", Team: &campaign.TeamAsk{Do: campaign.TeamJoin, Code: code, Place: "here", Size: 5}})
 		}
 		if err != nil {
 			return err
@@ -530,7 +531,7 @@ func TestATurnThatIsRepeatedOpensOneTeam(t *testing.T) {
 	err = p.InTurns(t.Context(), []int64{row}, func(page *store.PageTx) error {
 		tx, err := page.Turn(row)
 		if err == nil {
-			_, err = tx.Answer(t.Context(), 2, &campaign.Ask{Key: "c", Team: &campaign.TeamAsk{Do: campaign.TeamClose, Code: code}})
+			_, err = putOne(t.Context(), page, tx, 2, &campaign.Ask{Key: "c", Team: &campaign.TeamAsk{Do: campaign.TeamClose, Code: code}})
 		}
 		return err
 	})
@@ -538,4 +539,13 @@ func TestATurnThatIsRepeatedOpensOneTeam(t *testing.T) {
 		t.Error(err)
 	}
 	p.sound()
+}
+
+// putOne puts one question in a turn.
+func putOne(ctx context.Context, page *store.PageTx, tx *store.TurnTx, turn int, ask *campaign.Ask) (campaign.Answer, error) {
+	answers, err := page.Answer(ctx, []store.Question{{Of: tx, Turn: turn, Ask: ask}})
+	if err != nil {
+		return campaign.Answer{}, err
+	}
+	return answers[0], nil
 }

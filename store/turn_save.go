@@ -123,11 +123,6 @@ func (t *TurnTx) saveSends(turn int, d *campaign.Decision) error {
 
 // saveMember queues statements for single rows: an error of theirs comes when the page ends.
 func (t *TurnTx) saveMember(_ int, d *campaign.Decision) error {
-	if t.pending != 0 {
-		if err := t.page.queued.AddPoints(context.Background(), t.pending, t.row.Member); err != nil {
-			return err
-		}
-	}
 	c := d.Member
 	if c.Empty() {
 		return nil

@@ -122,6 +122,8 @@ var (
 	offersOpen      = describe("banyan_offers_open", "Offers that are open.", "campaign", "offer")
 	budgetLeft      = describe("banyan_budget_points_left", "Points of a budget that are left.", "campaign", "reward")
 	budgetCap       = describe("banyan_budget_points_cap", "Points of a budget in all.", "campaign", "reward")
+	budgetLeftToday = describe("banyan_budget_points_left_today", "Points that are left of today's budget, on the campaign's calendar.", "campaign", "reward")
+	budgetPerDay    = describe("banyan_budget_points_per_day", "Points that the budget of a day has.", "campaign", "reward")
 	stockLeft       = describe("banyan_stock_left", "Pieces of an offer's stock that are left.", "campaign", "offer")
 	stockAll        = describe("banyan_stock_all", "Pieces of an offer's stock in all.", "campaign", "offer")
 	journeysActive  = describe("banyan_journeys_active", "Journeys under way.", "campaign")
@@ -129,6 +131,8 @@ var (
 	messagesClaimed = describe("banyan_messages_claimed", "Messages that are still to go out, but for what a pause holds.")
 	messagesOldest  = describe("banyan_messages_oldest_seconds", "How long the oldest of them has been on its way.")
 	messagesUnknown = describe("banyan_messages_unknown", "Messages of which nobody knows whether they arrived.")
+	redemptionsOpen = describe("banyan_redemptions_reserved", "Redemptions that are reserved.")
+	pointsReserved  = describe("banyan_redemption_points_reserved", "Points that they hold.")
 	temporalUp      = describe("banyan_temporal_up", "1 while Temporal answers this server.")
 	workersSeen     = describe("banyan_workers", "Workers that Temporal has seen asking for turns within the last minute.")
 	sampleAge       = describe("banyan_sample_age_seconds", "How old the gauges of the database are.")
@@ -137,8 +141,8 @@ var (
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		intentsWaiting, intentsOldest, intentsAside, offersOpen, budgetLeft, budgetCap, stockLeft, stockAll, journeysActive, journeysOverdue,
-		messagesClaimed, messagesOldest, messagesUnknown, temporalUp, workersSeen, sampleAge,
+		intentsWaiting, intentsOldest, intentsAside, offersOpen, budgetLeft, budgetCap, budgetLeftToday, budgetPerDay, stockLeft, stockAll, journeysActive, journeysOverdue,
+		messagesClaimed, messagesOldest, messagesUnknown, redemptionsOpen, pointsReserved, temporalUp, workersSeen, sampleAge,
 	} {
 		out <- d
 	}
@@ -175,8 +179,14 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 		put(offersOpen, float64(o.Open), o.Campaign, o.Offer)
 	}
 	for _, b := range s.Budgets {
-		put(budgetLeft, float64(b.Cap-b.Used), b.Campaign, b.Reward)
-		put(budgetCap, float64(b.Cap), b.Campaign, b.Reward)
+		if b.Cap > 0 {
+			put(budgetLeft, float64(b.Left), b.Campaign, b.Reward)
+			put(budgetCap, float64(b.Cap), b.Campaign, b.Reward)
+		}
+		if b.PerDay > 0 {
+			put(budgetLeftToday, float64(b.LeftToday), b.Campaign, b.Reward)
+			put(budgetPerDay, float64(b.PerDay), b.Campaign, b.Reward)
+		}
 	}
 	for _, x := range s.Stock {
 		put(stockLeft, float64(x.Stock-x.Taken), x.Campaign, x.Offer)
@@ -189,6 +199,8 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 	put(messagesClaimed, float64(s.Messages.Claimed))
 	put(messagesOldest, s.Messages.Oldest.Seconds())
 	put(messagesUnknown, float64(s.Messages.Unknown))
+	put(redemptionsOpen, float64(s.Reserved.Redemptions))
+	put(pointsReserved, float64(s.Reserved.Points))
 }
 
 func boolean(b bool) float64 {

@@ -165,7 +165,7 @@ func TestScrapesDoNotAskTheDatabase(t *testing.T) {
 	m := metrics(t)
 	l := &ledger{sample: store.Sample{
 		Intents: []store.IntentGauge{{Kind: store.IntentPoke, Waiting: 7, Oldest: 90 * time.Second}},
-		Budgets: []store.BudgetGauge{{Campaign: "c", Reward: "r", Cap: 100, Used: 60}},
+		Budgets: []store.BudgetGauge{{Campaign: "c", Reward: "r", Cap: 100, Left: 40, PerDay: 30, LeftToday: 10}}, Reserved: store.ReservedGauge{Redemptions: 2, Points: 90},
 	}}
 	g, err := m.Gauges(l, l, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -190,6 +190,9 @@ func TestScrapesDoNotAskTheDatabase(t *testing.T) {
 # HELP banyan_budget_points_left Points of a budget that are left.
 # TYPE banyan_budget_points_left gauge
 banyan_budget_points_left{campaign="c",reward="r"} 40
+# HELP banyan_budget_points_left_today Points that are left of today's budget, on the campaign's calendar.
+# TYPE banyan_budget_points_left_today gauge
+banyan_budget_points_left_today{campaign="c",reward="r"} 10
 # HELP banyan_intents_oldest_seconds How long the oldest of them has waited.
 # TYPE banyan_intents_oldest_seconds gauge
 banyan_intents_oldest_seconds{kind="event"} 0
@@ -199,7 +202,10 @@ banyan_intents_oldest_seconds{kind="recheck"} 0
 banyan_intents_oldest_seconds{kind="slice"} 0
 banyan_intents_oldest_seconds{kind="start"} 0
 banyan_intents_oldest_seconds{kind="team"} 0
-`, "banyan_budget_points_left", "banyan_intents_oldest_seconds")
+# HELP banyan_redemption_points_reserved Points that they hold.
+# TYPE banyan_redemption_points_reserved gauge
+banyan_redemption_points_reserved 90
+`, "banyan_budget_points_left", "banyan_budget_points_left_today", "banyan_redemption_points_reserved", "banyan_intents_oldest_seconds")
 	}
 	cancel()
 	<-done

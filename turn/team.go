@@ -22,11 +22,10 @@ func lockTeams(ctx context.Context, page *store.PageTx, list []*one) error {
 		if !o.program.Teams(o.j.ID.Journey) && (o.to == nil || !o.to.Teams(o.j.ID.Journey)) {
 			continue
 		}
-		step, _ := o.step()
 		in := o.in
 		in.Answers = maps.Clone(o.in.Answers)
 		for i := range foreseen {
-			_, ask, err := step(o.state, in)
+			_, ask, err := o.step(o.state, in)
 			if err != nil || ask == nil {
 				break // what is wrong comes up again when the turn is taken
 			}

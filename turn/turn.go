@@ -65,6 +65,8 @@ type one struct {
 	still     bool
 	before    *journey.State // where it is brought back to: then the migration is one to where it came from
 
+	step     func(journey.State, journey.Input) (campaign.Decision, *campaign.Ask, error) // the core
+	turn     int                                                                          // its number
 	decision campaign.Decision
 	idle     bool // nothing had happened and nothing was due
 }
@@ -182,16 +184,12 @@ func (t *Taker) take(ctx context.Context, page *store.PageTx, list []*one) error
 			ID: o.j.ID, Version: o.j.Version, Member: o.tx.Member(), Answers: map[string]campaign.Answer{}, Via: t.Via,
 			EndNow: o.j.CampaignState == store.StateEnded, Events: f.Events, Now: f.Now, Behaviour: f.Behaviour, Sent: f.Sent, Taken: f.Taken,
 		}
+		o.begin()
 	}
 	if err := lockTeams(ctx, page, list); err != nil {
 		return err
 	}
-	for _, o := range list {
-		if err := o.run(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	return run(ctx, page, list)
 }
 
 func (o *one) need() (*store.Need, error) {
@@ -216,50 +214,72 @@ func (o *one) need() (*store.Need, error) {
 	return n, nil
 }
 
-// step is what the core is to do, and the number of the turn in which it does it.
-func (o *one) step() (step func(journey.State, journey.Input) (campaign.Decision, *campaign.Ask, error), turn int) {
-	step, turn = o.program.Turn, o.j.Turn+1
+// run runs the cores until none has a question left. What they ask at a time is answered
+// together, so that a page whose members all are granted something asks the store once.
+func run(ctx context.Context, page *store.PageTx, list []*one) error {
+	for range maxAsks {
+		var (
+			asking    []*one
+			questions []store.Question
+		)
+		for _, o := range list {
+			ask, err := o.advance()
+			if err != nil {
+				return err
+			}
+			if ask != nil {
+				asking, questions = append(asking, o), append(questions, store.Question{Of: o.tx, Turn: o.turn, Ask: ask})
+			}
+		}
+		if len(asking) == 0 {
+			return nil
+		}
+		answers, err := page.Answer(ctx, questions)
+		if err != nil {
+			return err
+		}
+		for i, o := range asking {
+			o.in.Answers[questions[i].Ask.Key] = answers[i]
+		}
+		list = asking
+	}
+	return campaign.Errorf(campaign.CodeInternal, "a turn asked more than %d questions", maxAsks)
+}
+
+// begin chooses how the core is run.
+func (o *one) begin() {
+	o.step, o.turn = o.program.Turn, o.j.Turn+1
 	if o.j.Done {
-		step, turn = o.program.After, o.j.Turn
+		o.step, o.turn = o.program.After, o.j.Turn
 	}
 	switch {
 	case o.before != nil && (o.still || !o.more):
-		step = o.migration.Back(*o.before, !o.still)
+		o.step = o.migration.Back(*o.before, !o.still)
 		if o.still {
 			o.in.Now = o.j.Now
 		}
 	case o.still:
-		step, o.in.Now = o.migration.Still, o.j.Now
+		o.step, o.in.Now = o.migration.Still, o.j.Now
 	case o.migration != nil && !o.more: // one that has more to judge is not of one moment
-		step = o.migration.Turn
+		o.step = o.migration.Turn
 	}
-	return step, turn
 }
 
-func (o *one) run(ctx context.Context) error {
-	step, turn := o.step()
-	for range maxAsks {
-		decision, ask, err := step(o.state, o.in)
-		if err != nil {
-			return err
-		}
-		if ask == nil {
-			// The state says everything that may change silently, such as the new moment of
-			// a message that is delayed again.
-			before, err := o.state.Save()
-			o.decision, o.idle = decision, bytes.Equal(before, decision.State)
-			if m := decision.Migrated; m != nil && m.Do != campaign.MigrationKeep {
-				o.idle = false
-			}
-			return err
-		}
-		answer, err := o.tx.Answer(ctx, turn, ask)
-		if err != nil {
-			return err
-		}
-		o.in.Answers[ask.Key] = answer
+// advance runs the core with the answers that there are so far, to its next question or
+// to its decision.
+func (o *one) advance() (*campaign.Ask, error) {
+	decision, ask, err := o.step(o.state, o.in)
+	if err != nil || ask != nil {
+		return ask, err
 	}
-	return campaign.Errorf(campaign.CodeInternal, "a turn asked more than %d questions", maxAsks)
+	// The state says everything that may change silently, such as the new moment of
+	// a message that is delayed again.
+	before, err := o.state.Save()
+	o.decision, o.idle = decision, bytes.Equal(before, decision.State)
+	if m := decision.Migrated; m != nil && m.Do != campaign.MigrationKeep {
+		o.idle = false
+	}
+	return nil, err
 }
 
 func (o *one) result() campaign.TurnResult {

@@ -194,7 +194,7 @@ func (h *held) readBooks(ctx context.Context, tx pgx.Tx) (err error) {
 	}); err != nil {
 		return err
 	}
-	_, err = rows(ctx, tx, `select campaign || '/' || reward, used, cap from budgets`, func(r pgx.CollectableRow) (struct{}, error) {
+	_, err = rows(ctx, tx, `select campaign || '/' || reward, used, cap from budget_balances where day = ''`, func(r pgx.CollectableRow) (struct{}, error) {
 		var name string
 		var n [2]int64
 		err := r.Scan(&name, &n[0], &n[1])

@@ -55,10 +55,11 @@ insert into grants (key, campaign, version, reward, member, journey, step, point
 select 'grant-' || id, campaign, version, 'first-card', member, id, '3.taken.1', 100,
        case when id > 50 then 'refused' else 'granted' end, case when id > 50 then 'budget' else '' end, '2026-12-03 02:00Z'
   from journeys where goal_at is not null and not holdout;
-update budgets set cap = 1e6, used = (select coalesce(sum(points), 0) from grants where state = 'granted');
+select set_budget('fitness-trial', 'first-card', 1000000, null, null);
 insert into ledger_accounts (asset, kind, owner)
 select 'points', 'issuer', 'fitness-trial' union all
-select distinct 'points', 'member', member from grants where state = 'granted';
+select distinct 'points', 'member', member from grants where state = 'granted'
+on conflict do nothing;
 insert into ledger_postings (key, kind, reward) select key, 'grant', reward from grants where state = 'granted';
 insert into ledger_entries (posting, account, amount)
 select p.id, a.id, g.points from grants g join ledger_postings p on p.key = g.key join ledger_accounts a on a.owner = g.member

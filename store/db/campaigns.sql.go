@@ -226,15 +226,6 @@ func (q *Queries) InsertVersion(ctx context.Context, campaign string, digest str
 	return version, err
 }
 
-const liftBudget = `-- name: LiftBudget :exec
-update budgets set cap = 9223372036854775807 where campaign = $1 and reward = $2
-`
-
-func (q *Queries) LiftBudget(ctx context.Context, campaign string, reward string) error {
-	_, err := q.db.Exec(ctx, liftBudget, campaign, reward)
-	return err
-}
-
 const liftStock = `-- name: LiftStock :exec
 update offer_stock set stock = 2147483647 where campaign = $1 and offer = $2
 `
@@ -427,14 +418,26 @@ func (q *Queries) PokeSlices(ctx context.Context, campaign string) error {
 }
 
 const setBudget = `-- name: SetBudget :exec
-insert into budgets (campaign, reward, cap, used)
-select $1, $2, $3, coalesce(sum(points), 0)::bigint
-  from grants g where g.campaign = $1 and g.reward = $2 and g.state = 'granted'
-on conflict (campaign, reward) do update set cap = excluded.cap
+select set_budget($1, $2, $3::bigint, $4::bigint, $5::bigint)
 `
 
-func (q *Queries) SetBudget(ctx context.Context, campaign string, reward string, cap int64) error {
-	_, err := q.db.Exec(ctx, setBudget, campaign, reward, cap)
+type SetBudgetParams struct {
+	Campaign  string
+	Reward    string
+	Cap       *int64
+	PerDay    *int64
+	PerMember *int64
+}
+
+// Waits for the grants that are under way, and lets no other begin before this is committed.
+func (q *Queries) SetBudget(ctx context.Context, arg SetBudgetParams) error {
+	_, err := q.db.Exec(ctx, setBudget,
+		arg.Campaign,
+		arg.Reward,
+		arg.Cap,
+		arg.PerDay,
+		arg.PerMember,
+	)
 	return err
 }
 

@@ -54,21 +54,33 @@ func (q *Queries) DoctorAside(ctx context.Context) ([]DoctorAsideRow, error) {
 }
 
 const doctorBudgets = `-- name: DoctorBudgets :many
-select b.campaign, b.reward, b.used, coalesce(g.points, 0)::bigint as granted
-  from budgets b
-  left join (select campaign, reward, sum(points) as points from grants where state = 'granted' group by campaign, reward) g
-         on g.campaign = b.campaign and g.reward = b.reward
- where b.used <> coalesce(g.points, 0)
- order by b.campaign, b.reward limit 20
+with sums as (select account, sum(amount) as amount from ledger_entries group by account)
+select w.campaign, w.reward, w.day, w.used, w.granted, w.available, w.wrong from (
+    select b.campaign, b.reward, b.day, v.used, v.available,
+           (select coalesce(sum(g.points), 0) from grants g
+             where g.campaign = b.campaign and g.reward = b.reward and g.state = 'granted'
+               and (b.day = '' or g.at >= b.from_at and g.at < b.until_at))::bigint as granted,
+           b.cap,
+           (select count(*) from ledger_accounts a left join sums e on e.account = a.id
+             where a.budget = b.id and a.balance <> coalesce(e.amount, 0))::bigint as wrong
+      from budgets b join budget_balances v on v.id = b.id
+) w
+ where w.used <> w.granted or w.available <> greatest(0, w.cap - w.granted) or w.wrong > 0
+ order by w.campaign, w.reward, w.day limit 20
 `
 
 type DoctorBudgetsRow struct {
-	Campaign string
-	Reward   string
-	Used     int64
-	Granted  int64
+	Campaign  string
+	Reward    string
+	Day       string
+	Used      int64
+	Granted   int64
+	Available int64
+	Wrong     int64
 }
 
+// What was used of a budget is what was granted, what is left of it is what its limit leaves,
+// and each of its accounts holds the sum of its entries.
 func (q *Queries) DoctorBudgets(ctx context.Context) ([]DoctorBudgetsRow, error) {
 	rows, err := q.db.Query(ctx, doctorBudgets)
 	if err != nil {
@@ -81,8 +93,11 @@ func (q *Queries) DoctorBudgets(ctx context.Context) ([]DoctorBudgetsRow, error)
 		if err := rows.Scan(
 			&i.Campaign,
 			&i.Reward,
+			&i.Day,
 			&i.Used,
 			&i.Granted,
+			&i.Available,
+			&i.Wrong,
 		); err != nil {
 			return nil, err
 		}
@@ -275,6 +290,10 @@ const doctorPostings = `-- name: DoctorPostings :one
 select count(*)::bigint from (
     select posting from ledger_entries group by posting having sum(amount) <> 0
     union all
+    select e.posting from ledger_entries e
+     where not exists (select from ledger_postings p where p.id = e.posting)
+        or not exists (select from ledger_accounts a where a.id = e.account)
+    union all
     select p.id from ledger_postings p where not exists (select from ledger_entries e where e.posting = p.id)
 ) wrong
 `
@@ -314,6 +333,27 @@ func (q *Queries) DoctorPostponed(ctx context.Context) ([]DoctorPostponedRow, er
 		return nil, err
 	}
 	return items, nil
+}
+
+const doctorRedemptions = `-- name: DoctorRedemptions :one
+with sums as (select account, sum(amount) as amount from ledger_entries group by account)
+select ((select count(*) from (
+            select coalesce(a.owner, r.member) as member from (select id, asset, kind, owner, budget, slot, balance from ledger_accounts where kind = 'reserved') a
+              full join (select member, sum(points) as points from redemptions where state = 'reserved' group by member) r on r.member = a.owner
+              left join sums e on e.account = a.id
+             where coalesce(a.balance, 0) <> coalesce(r.points, 0) or coalesce(a.balance, 0) <> coalesce(e.amount, 0)) members)
+        + (select count(*) from (
+            select coalesce((select sum(e.amount) from sums e join ledger_accounts a on a.id = e.account where a.kind = 'redeemed'), 0) as booked,
+                   coalesce((select sum(r.points) from redemptions r where r.state = 'captured'), 0) as captured) totals
+            where booked <> captured))::bigint as wrong
+`
+
+// What members have reserved stands in their accounts, and what was redeemed is what was captured.
+func (q *Queries) DoctorRedemptions(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, doctorRedemptions)
+	var wrong int64
+	err := row.Scan(&wrong)
+	return wrong, err
 }
 
 const doctorReviews = `-- name: DoctorReviews :one

@@ -22,24 +22,35 @@ func (q *Queries) CountIntents(ctx context.Context, most int32) (int64, error) {
 }
 
 const gaugeBudgets = `-- name: GaugeBudgets :many
-select b.campaign, b.reward, b.cap, b.used from budgets b join campaigns c on c.name = b.campaign
- where c.state <> 'ended' order by b.campaign, b.reward limit $1
+select b.campaign, b.reward, b.cap, b.available, b.per_day, b.available_today from reward_budgets b
+ where b.state <> 'ended' order by b.campaign, b.reward limit $1
 `
 
-func (q *Queries) GaugeBudgets(ctx context.Context, most int32) ([]Budget, error) {
+type GaugeBudgetsRow struct {
+	Campaign       string
+	Reward         string
+	Cap            int64
+	Available      int64
+	PerDay         int64
+	AvailableToday int64
+}
+
+func (q *Queries) GaugeBudgets(ctx context.Context, most int32) ([]GaugeBudgetsRow, error) {
 	rows, err := q.db.Query(ctx, gaugeBudgets, most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []Budget{}
+	items := []GaugeBudgetsRow{}
 	for rows.Next() {
-		var i Budget
+		var i GaugeBudgetsRow
 		if err := rows.Scan(
 			&i.Campaign,
 			&i.Reward,
 			&i.Cap,
-			&i.Used,
+			&i.Available,
+			&i.PerDay,
+			&i.AvailableToday,
 		); err != nil {
 			return nil, err
 		}
@@ -177,6 +188,22 @@ func (q *Queries) GaugeOffers(ctx context.Context, most int32) ([]GaugeOffersRow
 		return nil, err
 	}
 	return items, nil
+}
+
+const gaugeRedemptions = `-- name: GaugeRedemptions :one
+select count(*)::bigint as reserved, coalesce(sum(points), 0)::bigint as points from redemptions where state = 'reserved'
+`
+
+type GaugeRedemptionsRow struct {
+	Reserved int64
+	Points   int64
+}
+
+func (q *Queries) GaugeRedemptions(ctx context.Context) (GaugeRedemptionsRow, error) {
+	row := q.db.QueryRow(ctx, gaugeRedemptions)
+	var i GaugeRedemptionsRow
+	err := row.Scan(&i.Reserved, &i.Points)
+	return i, err
 }
 
 const gaugeStock = `-- name: GaugeStock :many

@@ -7,6 +7,8 @@ package db
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 type ApiKey struct {
@@ -21,10 +23,28 @@ type ApiKey struct {
 }
 
 type Budget struct {
-	Campaign string
-	Reward   string
-	Cap      int64
-	Used     int64
+	ID        int64
+	Campaign  string
+	Reward    string
+	Day       string
+	FromAt    *time.Time
+	UntilAt   *time.Time
+	Cap       *int64
+	PerDay    *int64
+	PerMember *int64
+	Funded    int64
+	Outside   int64
+	Changes   int32
+}
+
+type BudgetBalance struct {
+	ID        int64
+	Campaign  string
+	Reward    string
+	Day       string
+	Cap       *int64
+	Used      int64
+	Available int64
 }
 
 type Campaign struct {
@@ -176,6 +196,8 @@ type LedgerAccount struct {
 	Asset   string
 	Kind    string
 	Owner   string
+	Budget  *int64
+	Slot    *int16
 	Balance int64
 }
 
@@ -305,6 +327,18 @@ type PlatformToken struct {
 	ExpiresAt *time.Time
 }
 
+type Redemption struct {
+	ID         string
+	Member     string
+	Points     int64
+	OrderID    string
+	Span       pgtype.Interval
+	State      string
+	ReservedAt time.Time
+	ExpiresAt  time.Time
+	ClosedAt   *time.Time
+}
+
 type Review struct {
 	ID          int64
 	Key         string
@@ -330,6 +364,17 @@ type Review struct {
 	Reason      string
 	DecidedAt   *time.Time
 	CreatedAt   time.Time
+}
+
+type RewardBudget struct {
+	Campaign       string
+	Reward         string
+	Cap            int64
+	Used           int64
+	Available      int64
+	PerDay         int64
+	AvailableToday int64
+	State          string
 }
 
 type Schedule struct {

@@ -11,13 +11,16 @@ import (
 )
 
 const reportBudgets = `-- name: ReportBudgets :many
-select reward, cap, used from budgets where campaign = $1 and cap < 9223372036854775807 order by reward
+select reward, cap, used, available, per_day, available_today from reward_budgets where campaign = $1 order by reward
 `
 
 type ReportBudgetsRow struct {
-	Reward string
-	Cap    int64
-	Used   int64
+	Reward         string
+	Cap            int64
+	Used           int64
+	Available      int64
+	PerDay         int64
+	AvailableToday int64
 }
 
 func (q *Queries) ReportBudgets(ctx context.Context, campaign string) ([]ReportBudgetsRow, error) {
@@ -29,7 +32,14 @@ func (q *Queries) ReportBudgets(ctx context.Context, campaign string) ([]ReportB
 	items := []ReportBudgetsRow{}
 	for rows.Next() {
 		var i ReportBudgetsRow
-		if err := rows.Scan(&i.Reward, &i.Cap, &i.Used); err != nil {
+		if err := rows.Scan(
+			&i.Reward,
+			&i.Cap,
+			&i.Used,
+			&i.Available,
+			&i.PerDay,
+			&i.AvailableToday,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -446,6 +456,7 @@ select version, reward,
        coalesce(sum(points) filter (where state = 'granted'), 0)::bigint as points,
        (count(*) filter (where state = 'refused'))::bigint as refused,
        (count(*) filter (where state = 'refused' and reason = 'budget'))::bigint as refused_budget,
+       (count(*) filter (where state = 'refused' and reason = 'per_day'))::bigint as refused_per_day,
        (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member
   from grants where campaign = $1
  group by version, reward order by version, reward
@@ -458,6 +469,7 @@ type ReportRewardsRow struct {
 	Points           int64
 	Refused          int64
 	RefusedBudget    int64
+	RefusedPerDay    int64
 	RefusedPerMember int64
 }
 
@@ -477,6 +489,7 @@ func (q *Queries) ReportRewards(ctx context.Context, campaign string) ([]ReportR
 			&i.Points,
 			&i.Refused,
 			&i.RefusedBudget,
+			&i.RefusedPerDay,
 			&i.RefusedPerMember,
 		); err != nil {
 			return nil, err

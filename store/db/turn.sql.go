@@ -11,15 +11,6 @@ import (
 	"time"
 )
 
-const addPoints = `-- name: AddPoints :exec
-update members set points = points + $1, updated_at = clock_timestamp() where id = $2
-`
-
-func (q *Queries) AddPoints(ctx context.Context, points int64, member string) error {
-	_, err := q.db.Exec(ctx, addPoints, points, member)
-	return err
-}
-
 const changeMember = `-- name: ChangeMember :exec
 update members
    set tags = array(select distinct t from unnest(tags || $1::text[]) t
@@ -35,33 +26,6 @@ func (q *Queries) ChangeMember(ctx context.Context, add []string, remove []strin
 		remove,
 		attributes,
 		member,
-	)
-	return err
-}
-
-const claimEffect = `-- name: ClaimEffect :exec
-insert into effects (key, kind, journey, turn, state, reason, settled_at)
-values ($1, $2, $3, $4, $5::text, $6,
-        case when $5::text = 'claimed' then null else clock_timestamp() end)
-`
-
-type ClaimEffectParams struct {
-	Key     string
-	Kind    string
-	Journey int64
-	Turn    int32
-	State   string
-	Reason  string
-}
-
-func (q *Queries) ClaimEffect(ctx context.Context, arg ClaimEffectParams) error {
-	_, err := q.db.Exec(ctx, claimEffect,
-		arg.Key,
-		arg.Kind,
-		arg.Journey,
-		arg.Turn,
-		arg.State,
-		arg.Reason,
 	)
 	return err
 }
@@ -100,35 +64,6 @@ func (q *Queries) CloseReview(ctx context.Context, state string, at *time.Time, 
 	return err
 }
 
-const countGrants = `-- name: CountGrants :one
-select count(*)::int from grants
- where member = $1 and campaign is not distinct from $2 and reward is not distinct from $3
-   and state = 'granted' and at > $4
-`
-
-func (q *Queries) CountGrants(ctx context.Context, member string, campaign string, reward string, after time.Time) (int32, error) {
-	row := q.db.QueryRow(ctx, countGrants,
-		member,
-		campaign,
-		reward,
-		after,
-	)
-	var column_1 int32
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
-const ensureAccounts = `-- name: EnsureAccounts :exec
-insert into ledger_accounts (asset, kind, owner)
-values ('points', 'issuer', $1), ('points', 'member', $2)
-on conflict do nothing
-`
-
-func (q *Queries) EnsureAccounts(ctx context.Context, campaign string, member string) error {
-	_, err := q.db.Exec(ctx, ensureAccounts, campaign, member)
-	return err
-}
-
 const giveUpCall = `-- name: GiveUpCall :exec
 with given_up as (
     update messages m
@@ -146,17 +81,6 @@ func (q *Queries) GiveUpCall(ctx context.Context, reason string, key string) err
 	return err
 }
 
-const hasBudget = `-- name: HasBudget :one
-select exists (select from budgets where campaign = $1 and reward = $2)
-`
-
-func (q *Queries) HasBudget(ctx context.Context, campaign string, reward string) (bool, error) {
-	row := q.db.QueryRow(ctx, hasBudget, campaign, reward)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const hasStock = `-- name: HasStock :one
 select exists (select from offer_stock where campaign = $1 and offer = $2)
 `
@@ -166,42 +90,6 @@ func (q *Queries) HasStock(ctx context.Context, campaign string, offer string) (
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
-}
-
-const insertGrant = `-- name: InsertGrant :exec
-insert into grants (key, campaign, version, reward, member, journey, step, points, state, reason, at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-`
-
-type InsertGrantParams struct {
-	Key      string
-	Campaign string
-	Version  int32
-	Reward   string
-	Member   string
-	Journey  int64
-	Step     string
-	Points   int64
-	State    string
-	Reason   string
-	At       time.Time
-}
-
-func (q *Queries) InsertGrant(ctx context.Context, arg InsertGrantParams) error {
-	_, err := q.db.Exec(ctx, insertGrant,
-		arg.Key,
-		arg.Campaign,
-		arg.Version,
-		arg.Reward,
-		arg.Member,
-		arg.Journey,
-		arg.Step,
-		arg.Points,
-		arg.State,
-		arg.Reason,
-		arg.At,
-	)
-	return err
 }
 
 const openReview = `-- name: OpenReview :exec
@@ -246,36 +134,6 @@ func (q *Queries) OpenReview(ctx context.Context, arg OpenReviewParams) error {
 		arg.Otherwise,
 		arg.EscalatesAt,
 		arg.ClosesAt,
-	)
-	return err
-}
-
-const postGrant = `-- name: PostGrant :exec
-with posting as (
-    insert into ledger_postings (key, kind, reward) values ($4, 'grant', $5) returning id
-)
-insert into ledger_entries (posting, account, amount)
-select p.id, a.id, case a.kind when 'issuer' then -$1::bigint else $1::bigint end
-  from posting p, ledger_accounts a
- where a.asset = 'points'
-   and (a.kind = 'issuer' and a.owner = $2::text or a.kind = 'member' and a.owner = $3::text)
-`
-
-type PostGrantParams struct {
-	Points   int64
-	Campaign string
-	Member   string
-	Key      string
-	Reward   string
-}
-
-func (q *Queries) PostGrant(ctx context.Context, arg PostGrantParams) error {
-	_, err := q.db.Exec(ctx, postGrant,
-		arg.Points,
-		arg.Campaign,
-		arg.Member,
-		arg.Key,
-		arg.Reward,
 	)
 	return err
 }
@@ -332,19 +190,6 @@ update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and 
 
 func (q *Queries) TakeStock(ctx context.Context, campaign string, offer string) (int64, error) {
 	result, err := q.db.Exec(ctx, takeStock, campaign, offer)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const useBudget = `-- name: UseBudget :execrows
-update budgets set used = used + $1 where campaign = $2 and reward = $3
-   and used + $1 <= cap
-`
-
-func (q *Queries) UseBudget(ctx context.Context, points int64, campaign string, reward string) (int64, error) {
-	result, err := q.db.Exec(ctx, useBudget, points, campaign, reward)
 	if err != nil {
 		return 0, err
 	}

@@ -211,10 +211,11 @@ create table trace (
 create index trace_campaign on trace (campaign, kind, step);
 
 -- Every effect is claimed here, under its key, in the transaction that decided it, and settled after.
+-- Who claims one has read its journey in that transaction, so the reference needs no check.
 create table effects (
     key         text primary key,
     kind        text not null check (kind in ('send', 'offer', 'grant')),
-    journey     bigint not null references journeys,
+    journey     bigint not null,
     turn        int not null,
     state       text not null check (state in ('claimed', 'settled', 'refused', 'failed', 'dropped', 'unknown')),
     reason      text not null default '',
@@ -302,27 +303,39 @@ create table offer_stock (
 ) with (fillfactor = 50);
 
 -- The ledger: append-only double entry. Entries of a posting sum to zero per asset.
+-- Points come from the campaign's issuer and end with the member. Those of a reward with a
+-- budget go by way of the budget's own accounts: the issuer funds its pool (slot 0) with
+-- what may be given, leases (slots 1 to 64) take blocks from the pool, and a grant draws
+-- from one of them. So what is left of a budget is a balance. What a member redeems is
+-- reserved in an account of hers first, and goes on to redeemed or back.
 create table ledger_accounts (
     id        bigint generated always as identity primary key,
     asset     text not null check (asset in ('points')),
-    kind      text not null check (kind in ('issuer', 'member')),
-    owner     text not null,                        -- campaign of an issuer, member of the rest
-    balance   bigint not null default 0,            -- projection, moved in the same transaction; an issuer's is derived
+    kind      text not null check (kind in ('issuer', 'budget', 'lease', 'member', 'reserved', 'redeemed')),
+    owner     text not null,                        -- campaign of an issuer, id of a budget, member; of redeemed nobody
+    budget    bigint,                               -- kind budget and lease: whose
+    slot      smallint,                             -- 0: the pool; above: a lease
+    balance   bigint not null default 0,            -- projection, moved in the same transaction; that of issuer and redeemed is derived
     unique (asset, kind, owner),
-    check (kind = 'issuer' or balance >= 0)
+    check (balance >= 0),
+    check ((budget is not null) = (kind in ('budget', 'lease'))),
+    check ((budget is null) = (slot is null))
 ) with (fillfactor = 70);
+create unique index ledger_accounts_budget on ledger_accounts (budget, slot) where budget is not null;
 
 create table ledger_postings (
     id      bigint generated always as identity primary key,
-    key     text not null unique,                   -- idempotency: the effect key
-    kind    text not null check (kind in ('grant')),
+    key     text not null unique,                   -- idempotency: of a grant, the effect key
+    kind    text not null check (kind in ('grant', 'fund', 'lease', 'reserve', 'capture', 'release')),
     reward  text not null default '',
     at      timestamptz not null default clock_timestamp()
 );
 
+-- That posting and accounts exist is checked by the trigger. References would lock the
+-- issuer's row once for each entry, by every grant at the same time.
 create table ledger_entries (
-    posting  bigint not null references ledger_postings,
-    account  bigint not null references ledger_accounts,
+    posting  bigint not null,
+    account  bigint not null,
     amount   bigint not null check (amount <> 0),
     primary key (posting, account)
 );
@@ -331,15 +344,15 @@ create table ledger_entries (
 create function ledger_entries_check() returns trigger language plpgsql as $$
 begin
     if exists (
-        select 1 from fresh f join ledger_accounts a on a.id = f.account
-        group by f.posting, a.asset having sum(f.amount) <> 0
+        select from fresh f left join ledger_accounts a on a.id = f.account left join ledger_postings p on p.id = f.posting
+         group by f.posting, a.asset, p.id having sum(f.amount) <> 0 or a.asset is null or p.id is null
     ) then
         raise exception 'ledger entries of a posting do not sum to zero';
     end if;
-    -- The issuer's row is never locked: every grant would wait for it.
+    -- The issuer's row is never locked: every grant would wait for it. Nor is that of redeemed.
     update ledger_accounts a set balance = a.balance + s.amount
       from (select account, sum(amount) as amount from fresh group by account order by account) s
-     where a.id = s.account and a.kind <> 'issuer';
+     where a.id = s.account and a.kind not in ('issuer', 'redeemed');
     return null;
 end $$;
 -- +goose StatementEnd
@@ -357,22 +370,57 @@ create trigger ledger_entries_append_only before update or delete on ledger_entr
 create trigger ledger_postings_append_only before update or delete on ledger_postings
     for each row execute function append_only();
 
+-- What may be given of a reward: in all (day is empty), and on each day on which it was
+-- granted, where a day has a budget of its own. What is left stands in the accounts.
 create table budgets (
-    campaign  text not null,
-    reward    text not null,
-    cap       bigint not null check (cap >= 0),
-    used      bigint not null default 0 check (used >= 0),
-    primary key (campaign, reward)
-) with (fillfactor = 50);
+    id          bigint generated always as identity primary key,
+    campaign    text not null,
+    reward      text not null,
+    day         text not null default '',           -- 2026-12-01, of the campaign's calendar
+    from_at     timestamptz,                        -- of a day: its first moment, campaign time
+    until_at    timestamptz,                        --   and that of the next
+    cap         bigint check (cap > 0),             -- of the version submitted last; null: no limit
+    per_day     bigint check (per_day > 0),         -- of the one in all: what each day may give
+    per_member  bigint check (per_member > 0),      --   and each member may get
+    funded      bigint not null default 0,          -- what the issuer gave it, less what it took back
+    outside     bigint not null default 0,          -- what was granted while it had no limit
+    changes     int not null default 0,             -- how often it was funded, or what it was given taken back
+    unique (campaign, reward, day)
+) with (fillfactor = 70);
 
--- Every grant that was asked for, the refused ones too: a retry gets the same answer.
+create view budget_balances as
+select b.id, b.campaign, b.reward, b.day, b.cap, (b.outside + b.funded - a.available)::bigint as used, a.available
+  from budgets b
+ cross join lateral (select coalesce(sum(balance), 0)::bigint as available from ledger_accounts where budget = b.id) a
+ where b.cap is not null;
+
+-- What is left of each reward with a budget, in all and today on the campaign's clock. A cap
+-- or a per_day of 0 is none.
+create view reward_budgets as
+select b.campaign, b.reward, coalesce(b.cap, 0)::bigint as cap, coalesce(t.used, 0)::bigint as used, coalesce(t.available, 0)::bigint as available,
+       coalesce(b.per_day, 0)::bigint as per_day, (case when b.per_day is null then 0 else coalesce(today.available, b.per_day) end)::bigint as available_today,
+       c.state
+  from budgets b
+  join campaigns c on c.name = b.campaign
+  left join budget_balances t on t.id = b.id
+ cross join lateral (
+       select case c.clock_factor when 1 then clock_timestamp()
+                   else c.clock_start + (clock_timestamp() - c.clock_real) * c.clock_factor::double precision end as now) k
+  left join lateral (
+       select v.available from budgets d join budget_balances v on v.id = d.id
+        where d.campaign = b.campaign and d.reward = b.reward and d.day <> '' and d.from_at <= k.now and d.until_at > k.now
+        order by d.day desc limit 1) today on true
+ where b.day = '' and (b.cap is not null or b.per_day is not null);
+
+-- Every grant that was asked for, the refused ones too: a retry gets the same answer. It is
+-- written by grant_rewards alone, together with its effect.
 create table grants (
-    key       text primary key references effects,
+    key       text primary key,
     campaign  text not null,
     version   int not null,
     reward    text not null,
     member    text not null,
-    journey   bigint not null references journeys,
+    journey   bigint not null,
     step      text not null,
     points    bigint not null check (points > 0),
     state     text not null check (state in ('granted', 'refused')),
@@ -381,7 +429,396 @@ create table grants (
     created_at timestamptz not null default clock_timestamp()
 );
 create index grants_member on grants (member, campaign, reward, at);
-create index grants_campaign on grants (campaign, reward, state);
+create index grants_campaign on grants (campaign, reward, state, at);
+
+-- Whoever grants holds this lock shared, whoever changes a campaign's budgets alone: so a
+-- budget changes between transactions that grant and never within one, and what has been
+-- granted so far can be counted.
+-- +goose StatementBegin
+create function budgets_lock(of_campaign text) returns bigint language sql immutable as
+$$ select hashtextextended(of_campaign, 7239014158625310) $$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+create function issuer_account(of_campaign text) returns bigint language plpgsql as $$
+declare
+    found_id bigint;
+begin
+    select id into found_id from ledger_accounts where asset = 'points' and kind = 'issuer' and owner = of_campaign;
+    if found_id is null then
+        insert into ledger_accounts (asset, kind, owner) values ('points', 'issuer', of_campaign) on conflict do nothing;
+        select id into found_id from ledger_accounts where asset = 'points' and kind = 'issuer' and owner = of_campaign;
+    end if;
+    return found_id;
+end $$;
+-- +goose StatementEnd
+
+-- fund_budget makes what is left of a budget what its limit leaves of what was granted so
+-- far. Nobody else draws from it meanwhile.
+-- +goose StatementBegin
+create function fund_budget(of_budget bigint, new_cap bigint, granted bigint) returns void language plpgsql as $$
+declare
+    b       budgets;
+    have    bigint;
+    give    bigint;    -- what the issuer gives; below zero: takes back
+    posting bigint;
+    issuer  bigint;
+begin
+    select * into b from budgets where id = of_budget for no key update;
+    if not exists (select from ledger_accounts where budget = of_budget and slot = 0) then
+        insert into ledger_accounts (asset, kind, owner, budget, slot) values ('points', 'budget', of_budget::text, of_budget, 0);
+    end if;
+    select sum(balance) into have from ledger_accounts where budget = of_budget;
+    give := greatest(0, new_cap - granted) - have;
+    update budgets set cap = new_cap, funded = b.funded + give, outside = granted - b.funded + have,
+           changes = b.changes + (give <> 0)::int where id = of_budget;
+    if give = 0 then
+        return;
+    end if;
+    issuer := issuer_account(b.campaign);
+    insert into ledger_postings (key, kind, reward) values ('fund/' || b.id || '/' || b.changes + 1, 'fund', b.reward) returning id into posting;
+    if give > 0 then
+        insert into ledger_entries (posting, account, amount)
+        select posting, a.id, case a.kind when 'issuer' then -give else give end from ledger_accounts a
+         where a.id = issuer or a.budget = of_budget and a.slot = 0;
+        return;
+    end if;
+    insert into ledger_entries (posting, account, amount)
+    select posting, t.id, -t.part
+      from (select a.id, least(a.balance, greatest(0, -give - (sum(a.balance) over (order by a.slot) - a.balance))) as part
+              from ledger_accounts a where a.budget = of_budget) t
+     where t.part > 0
+    union all select posting, issuer, -give;
+end $$;
+-- +goose StatementEnd
+
+-- set_budget sets the limits of a reward for journeys of every version; null: none. The
+-- budget of a day that has not begun is made when it is first granted from.
+-- +goose StatementBegin
+create function set_budget(of_campaign text, of_reward text, new_cap bigint, new_per_day bigint, new_per_member bigint) returns void language plpgsql as $$
+declare
+    b budgets;
+begin
+    perform pg_advisory_xact_lock(budgets_lock(of_campaign));
+    select * into b from budgets where campaign = of_campaign and reward = of_reward and day = '';
+    if b.id is null then
+        if num_nonnulls(new_cap, new_per_day, new_per_member) = 0 then
+            return;
+        end if;
+        insert into budgets (campaign, reward) values (of_campaign, of_reward) returning * into b;
+    end if;
+    update budgets set per_day = new_per_day, per_member = new_per_member, cap = new_cap where id = b.id;
+    if new_cap is not null then
+        perform fund_budget(b.id, new_cap, (select coalesce(sum(g.points), 0)::bigint from grants g
+            where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted'));
+    end if;
+    -- Of the days only the last may still be under way.
+    select * into b from budgets where campaign = of_campaign and reward = of_reward and day <> '' order by day desc limit 1;
+    if b.id is not null then
+        update budgets set cap = new_per_day where id = b.id;
+        if new_per_day is not null then
+            perform fund_budget(b.id, new_per_day, (select coalesce(sum(g.points), 0)::bigint from grants g
+                where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted' and g.at >= b.from_at and g.at < b.until_at));
+        end if;
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- draw_budget finds and locks accounts of a budget from which need can be drawn, or else
+-- all that is left; nothing where that is less than smallest. Drawing is the caller's, by
+-- entries, in this transaction.
+--
+-- A lease is drawn from under its own lock alone. Who needs the pool locks it first and then
+-- waits for no lease that he could do without; only when the pool and the own lease together
+-- have too little is every lease waited for. Who has just locked a lease does not wait for the
+-- pool. So nobody waits in a circle, but for a transaction that draws from a budget twice
+-- while it runs out, which PostgreSQL then breaks off; and a budget is used up to the last point.
+-- +goose StatementBegin
+create function draw_budget(
+    of_budget bigint, own int, need bigint, smallest bigint, key text, out accounts bigint[], out amounts bigint[], out total bigint
+) language plpgsql as $$
+declare
+    have    bigint;
+    pool    bigint;    -- its account
+    left_in bigint;    -- and what is in it
+    lease   bigint;
+    block   bigint;
+    posting bigint;
+    a       record;
+begin
+    select balance into have from ledger_accounts where budget = of_budget and slot = own;
+    if have >= need then
+        select id, balance into lease, have from ledger_accounts where budget = of_budget and slot = own for no key update;
+        if have >= need then
+            accounts := array[lease];
+            amounts := array[need];
+            total := need;
+            return;
+        end if;
+    end if;
+    -- Who draws at the same time can only make it less than what is seen here, and a budget
+    -- does not grow while it is drawn from: what is not there now needs no lock to be refused.
+    select sum(balance) into total from ledger_accounts where budget = of_budget;
+    if total < smallest then
+        total := 0;
+        return;
+    end if;
+    if lease is not null then
+        -- Another has drawn meanwhile. Who holds the pool may be waiting for this very lease.
+        select id, balance into pool, left_in from ledger_accounts where budget = of_budget and slot = 0 for no key update skip locked;
+        if pool is null then
+            raise exception 'the pool of a budget is taken' using errcode = 'serialization_failure';
+        end if;
+    else
+        select id, balance into pool, left_in from ledger_accounts where budget = of_budget and slot = 0 for no key update;
+        select id, balance into lease, have from ledger_accounts where budget = of_budget and slot = own for no key update skip locked;
+    end if;
+    have := coalesce(have, 0);
+    if have + left_in >= need then
+        -- A block is a 128th of the pool, so that all leases together never hold back much of
+        -- what is left, and a small budget is drawn from the pool itself.
+        total := need;
+        block := least(left_in / 128, need * 500);
+        if have + block >= 2 * need then
+            if lease is null and not exists (select from ledger_accounts where budget = of_budget and slot = own) then
+                insert into ledger_accounts (asset, kind, owner, budget, slot)
+                values ('points', 'lease', of_budget || '/' || own, of_budget, own) returning id into lease;
+            end if;
+            if lease is not null then
+                insert into ledger_postings (key, kind) values ('lease/' || of_budget || '/' || key, 'lease') returning id into posting;
+                insert into ledger_entries (posting, account, amount) values (posting, pool, -block), (posting, lease, block);
+                accounts := array[lease];
+                amounts := array[need];
+                return;
+            end if;
+        end if;
+        if have > 0 then
+            accounts := array[lease];
+            amounts := array[least(have, need)];
+        end if;
+        if have < need then
+            accounts := accounts || pool;
+            amounts := amounts || (need - have);
+        end if;
+        return;
+    end if;
+    total := 0;
+    accounts := '{}';
+    amounts := '{}';
+    for a in select id, balance from ledger_accounts where budget = of_budget and balance > 0 order by slot for no key update loop
+        exit when total >= need;
+        block := least(a.balance, need - total);
+        if block > 0 then
+            accounts := accounts || a.id;
+            amounts := amounts || block;
+            total := total + block;
+        end if;
+    end loop;
+end $$;
+-- +goose StatementEnd
+
+-- grant_rewards books grants of one campaign on one day: within each member's limits, the
+-- day's budget and the budget in all, in the order given where not all can be granted. Each
+-- is claimed and written down under its key, whatever came of it. Answers for each why it was
+-- refused: per_member, per_day, budget; empty: granted. The members' rows are locked, and
+-- none of them stands here twice.
+-- +goose StatementBegin
+create function grant_rewards(
+    of_campaign text, of_day text, day_from timestamptz, day_until timestamptz,
+    keys text[], journeys bigint[], turns int[], versions int[], whose text[], steps text[], rewards text[], worth bigint[],
+    most int[], since timestamptz[], moments timestamptz[]
+) returns text[] language plpgsql as $$
+declare
+    n        int := cardinality(keys);
+    reasons  text[];
+    own      int := (hashtextextended(whose[1], 0) & 63)::int + 1;
+    receives bigint[];
+    issuer   bigint;
+    posting  bigint;
+    postings bigint[] := array_fill(null::bigint, array[n]);
+    posts    bigint[] := '{}';
+    debited  bigint[] := '{}';
+    moved    bigint[] := '{}';
+    r        record;
+    d        budgets;
+    drawn    record;
+    t_from   bigint[];
+    t_have   bigint[];
+    t_left   bigint;
+    t_at     int;
+    d_from   bigint[];
+    d_have   bigint[];
+    d_left   bigint;
+    d_at     int;
+    rest     bigint;
+    part     bigint;
+    i        int;
+begin
+    perform pg_advisory_xact_lock_shared(budgets_lock(of_campaign));
+    -- A plan that is made while the tables are small is used when they have grown. So of a
+    -- member's grants the conditions are written such that the index by member alone will do,
+    -- and her account is looked up where a join might read all accounts.
+    select array_agg(case
+               when g.most is not null and g.most <= (
+                   select count(*) filter (where x.at > g.since) from grants x where x.member = g.member and x.campaign is not distinct from of_campaign
+                      and x.reward is not distinct from g.reward and x.state is not distinct from 'granted') then 'per_member'
+               when b.per_member is not null and b.per_member < g.points + (
+                   select coalesce(sum(x.points), 0) from grants x where x.member = g.member and x.campaign is not distinct from of_campaign
+                      and x.reward is not distinct from g.reward and x.state is not distinct from 'granted') then 'per_member'
+               else '' end order by g.n),
+           array_agg((select a.id from ledger_accounts a where a.asset = 'points' and a.kind = 'member' and a.owner = g.member) order by g.n)
+      into reasons, receives
+      from unnest(whose, rewards, worth, most, since) with ordinality as g (member, reward, points, most, since, n)
+      left join budgets b on b.campaign = of_campaign and b.reward = g.reward and b.day = '';
+
+    -- In the order of the budgets, as everybody locks them.
+    for r in
+        select b.id, g.reward, b.cap, b.per_day, sum(g.points)::bigint as need, min(g.points) as smallest, array_agg(g.n::int order by g.n) as who
+          from unnest(rewards, worth, reasons) with ordinality as g (reward, points, reason, n)
+          left join budgets b on b.campaign = of_campaign and b.reward = g.reward and b.day = ''
+         where g.reason = ''
+         group by b.id, g.reward, b.cap, b.per_day order by b.id nulls first, g.reward
+    loop
+        t_left := r.need;
+        d_left := r.need;
+        if r.cap is not null then
+            drawn := draw_budget(r.id, own, r.need, r.smallest, keys[r.who[1]]);
+            t_from := drawn.accounts;
+            t_have := drawn.amounts;
+            t_left := drawn.total;
+            t_at := 1;
+        end if;
+        if r.per_day is not null then
+            select * into d from budgets where campaign = of_campaign and reward = r.reward and day = of_day;
+            if d.cap is null then
+                -- Whoever comes second waits here for the first to have opened the day.
+                insert into budgets (campaign, reward, day, from_at, until_at) values (of_campaign, r.reward, of_day, day_from, day_until)
+                on conflict (campaign, reward, day) do nothing;
+                select * into d from budgets where campaign = of_campaign and reward = r.reward and day = of_day for no key update;
+                if d.cap is null then
+                    perform fund_budget(d.id, r.per_day, (select coalesce(sum(x.points), 0)::bigint from grants x
+                        where x.campaign = of_campaign and x.reward = r.reward and x.state = 'granted' and x.at >= day_from and x.at < day_until));
+                end if;
+            end if;
+            drawn := draw_budget(d.id, own, r.need, r.smallest, keys[r.who[1]]);
+            d_from := drawn.accounts;
+            d_have := drawn.amounts;
+            d_left := drawn.total;
+            d_at := 1;
+        end if;
+        foreach i in array r.who loop
+            if d_left < worth[i] then
+                reasons[i] := 'per_day';
+                continue;
+            elsif t_left < worth[i] then
+                reasons[i] := 'budget';
+                continue;
+            end if;
+            posting := nextval('ledger_postings_id_seq');
+            postings[i] := posting;
+            if r.cap is not null then
+                t_left := t_left - worth[i];
+                rest := worth[i];
+                while rest > 0 loop
+                    part := least(rest, t_have[t_at]);
+                    posts := posts || posting;
+                    debited := debited || t_from[t_at];
+                    moved := moved || -part;
+                    rest := rest - part;
+                    t_have[t_at] := t_have[t_at] - part;
+                    t_at := t_at + (t_have[t_at] = 0)::int;
+                end loop;
+            end if;
+            if r.per_day is not null then
+                d_left := d_left - worth[i];
+                rest := worth[i];
+                while rest > 0 loop
+                    part := least(rest, d_have[d_at]);
+                    posts := posts || posting;
+                    debited := debited || d_from[d_at];
+                    moved := moved || -part;
+                    rest := rest - part;
+                    d_have[d_at] := d_have[d_at] - part;
+                    d_at := d_at + (d_have[d_at] = 0)::int;
+                end loop;
+            end if;
+            -- The issuer pays where no budget does; where two do, it takes the day's share back.
+            if (r.cap is null) = (r.per_day is null) then
+                issuer := coalesce(issuer, issuer_account(of_campaign));
+                posts := posts || posting;
+                debited := debited || issuer;
+                moved := moved || case when r.cap is null then -worth[i] else worth[i] end;
+            end if;
+        end loop;
+    end loop;
+
+    insert into effects (key, kind, journey, turn, state, reason, settled_at)
+    select g.key, 'grant', g.journey, g.turn, case g.reason when '' then 'settled' else 'refused' end, g.reason, clock_timestamp()
+      from unnest(keys, journeys, turns, reasons) as g (key, journey, turn, reason);
+    insert into grants (key, campaign, version, reward, member, journey, step, points, state, reason, at)
+    select g.key, of_campaign, g.version, g.reward, g.member, g.journey, g.step, g.points,
+           case g.reason when '' then 'granted' else 'refused' end, g.reason, g.at
+      from unnest(keys, versions, rewards, whose, journeys, steps, worth, reasons, moments)
+           as g (key, version, reward, member, journey, step, points, reason, at);
+    if cardinality(posts) = 0 then
+        return reasons;
+    end if;
+    if array_position(receives, null) is not null then
+        insert into ledger_accounts (asset, kind, owner)
+        select 'points', 'member', g.member from unnest(whose, receives) as g (member, account) where g.account is null
+        on conflict do nothing;
+        select array_agg((select a.id from ledger_accounts a where a.asset = 'points' and a.kind = 'member' and a.owner = g.member) order by g.n)
+          into receives from unnest(whose) with ordinality as g (member, n);
+    end if;
+    insert into ledger_postings (id, key, kind, reward) overriding system value
+    select g.posting, g.key, 'grant', g.reward from unnest(postings, keys, rewards) as g (posting, key, reward) where g.posting is not null;
+    insert into ledger_entries (posting, account, amount)
+    select * from unnest(posts, debited, moved)
+    union all
+    select g.posting, g.account, g.points from unnest(postings, receives, worth) as g (posting, account, points) where g.posting is not null;
+    update members m set points = m.points + g.points, updated_at = clock_timestamp()
+      from unnest(postings, whose, worth) as g (posting, member, points) where g.posting is not null and m.id = g.member;
+    return reasons;
+end $$;
+-- +goose StatementEnd
+
+-- Points that members redeem: reserved for an order until a moment, then captured by it, or
+-- cancelled, or, by the sweep, expired. The id is the caller's.
+create table redemptions (
+    id           text primary key check (octet_length(id) between 1 and 128),
+    member       text not null references members,
+    points       bigint not null check (points > 0),
+    order_id     text not null,
+    span         interval not null,                 -- as it was asked for
+    state        text not null check (state in ('reserved', 'captured', 'cancelled', 'expired')),
+    reserved_at  timestamptz not null,              -- all times are real
+    expires_at   timestamptz not null,
+    closed_at    timestamptz,
+    check ((state = 'reserved') = (closed_at is null))
+);
+create index redemptions_member on redemptions (member, reserved_at);
+create index redemptions_reserved on redemptions (expires_at) where state = 'reserved';
+
+-- move_points posts one movement from an account of a kind to one of another; member is whose
+-- they are, and her row is locked.
+-- +goose StatementBegin
+create function move_points(of_key text, of_kind text, of_member text, from_kind text, to_kind text, amount bigint) returns void language plpgsql as $$
+declare
+    posting bigint;
+begin
+    insert into ledger_accounts (asset, kind, owner)
+    select 'points', k.kind, case k.kind when 'redeemed' then '' else of_member end from unnest(array[from_kind, to_kind]) as k (kind)
+     where not exists (select from ledger_accounts a where a.asset = 'points' and a.kind = k.kind and a.owner = case k.kind when 'redeemed' then '' else of_member end)
+    on conflict do nothing;
+    insert into ledger_postings (key, kind) values (of_key, of_kind) returning id into posting;
+    insert into ledger_entries (posting, account, amount)
+    select posting, (select a.id from ledger_accounts a where a.asset = 'points' and a.kind = k.kind and a.owner = case k.kind when 'redeemed' then '' else of_member end),
+           k.sign * move_points.amount
+      from (values (from_kind, -1), (to_kind, 1)) as k (kind, sign);
+    update members m set points = m.points + case 'member' when to_kind then move_points.amount else -move_points.amount end, updated_at = clock_timestamp()
+     where m.id = of_member and 'member' in (from_kind, to_kind);
+end $$;
+-- +goose StatementEnd
 
 -- For people to decide. For one of kind decision a journey waits, until closes_at; the
 -- others are there because somebody paid. All times but created_at are the campaign's.
@@ -524,7 +961,15 @@ create table idempotency (
 );
 
 -- +goose Down
-drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+drop view reward_budgets, budget_balances;
+drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, redemptions, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
     offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
+drop function grant_rewards(text, text, timestamptz, timestamptz, text[], bigint[], int[], int[], text[], text[], text[], bigint[], int[], timestamptz[], timestamptz[]);
+drop function move_points(text, text, text, text, text, bigint);
+drop function draw_budget(bigint, int, bigint, bigint, text);
+drop function set_budget(text, text, bigint, bigint, bigint);
+drop function fund_budget(bigint, bigint, bigint);
+drop function issuer_account(text);
+drop function budgets_lock(text);
 drop function append_only();

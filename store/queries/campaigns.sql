@@ -111,10 +111,5 @@ on conflict (campaign, offer) do update set stock = excluded.stock;
 update offer_stock set stock = 2147483647 where campaign = $1 and offer = $2;
 
 -- name: SetBudget :exec
-insert into budgets (campaign, reward, cap, used)
-select sqlc.arg(campaign), sqlc.arg(reward), sqlc.arg(cap), coalesce(sum(points), 0)::bigint
-  from grants g where g.campaign = sqlc.arg(campaign) and g.reward = sqlc.arg(reward) and g.state = 'granted'
-on conflict (campaign, reward) do update set cap = excluded.cap;
-
--- name: LiftBudget :exec
-update budgets set cap = 9223372036854775807 where campaign = $1 and reward = $2;
+-- Waits for the grants that are under way, and lets no other begin before this is committed.
+select set_budget(sqlc.arg(campaign), sqlc.arg(reward), sqlc.narg(cap)::bigint, sqlc.narg(per_day)::bigint, sqlc.narg(per_member)::bigint);

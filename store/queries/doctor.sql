@@ -11,6 +11,10 @@ select count(*)::bigint from (
 select count(*)::bigint from (
     select posting from ledger_entries group by posting having sum(amount) <> 0
     union all
+    select e.posting from ledger_entries e
+     where not exists (select from ledger_postings p where p.id = e.posting)
+        or not exists (select from ledger_accounts a where a.id = e.account)
+    union all
     select p.id from ledger_postings p where not exists (select from ledger_entries e where e.posting = p.id)
 ) wrong;
 
@@ -31,12 +35,34 @@ select s.campaign, s.offer, s.taken, s.stock,
  order by s.campaign, s.offer limit 20;
 
 -- name: DoctorBudgets :many
-select b.campaign, b.reward, b.used, coalesce(g.points, 0)::bigint as granted
-  from budgets b
-  left join (select campaign, reward, sum(points) as points from grants where state = 'granted' group by campaign, reward) g
-         on g.campaign = b.campaign and g.reward = b.reward
- where b.used <> coalesce(g.points, 0)
- order by b.campaign, b.reward limit 20;
+-- What was used of a budget is what was granted, what is left of it is what its limit leaves,
+-- and each of its accounts holds the sum of its entries.
+with sums as (select account, sum(amount) as amount from ledger_entries group by account)
+select w.campaign, w.reward, w.day, w.used, w.granted, w.available, w.wrong from (
+    select b.campaign, b.reward, b.day, v.used, v.available,
+           (select coalesce(sum(g.points), 0) from grants g
+             where g.campaign = b.campaign and g.reward = b.reward and g.state = 'granted'
+               and (b.day = '' or g.at >= b.from_at and g.at < b.until_at))::bigint as granted,
+           b.cap,
+           (select count(*) from ledger_accounts a left join sums e on e.account = a.id
+             where a.budget = b.id and a.balance <> coalesce(e.amount, 0))::bigint as wrong
+      from budgets b join budget_balances v on v.id = b.id
+) w
+ where w.used <> w.granted or w.available <> greatest(0, w.cap - w.granted) or w.wrong > 0
+ order by w.campaign, w.reward, w.day limit 20;
+
+-- name: DoctorRedemptions :one
+-- What members have reserved stands in their accounts, and what was redeemed is what was captured.
+with sums as (select account, sum(amount) as amount from ledger_entries group by account)
+select ((select count(*) from (
+            select coalesce(a.owner, r.member) as member from (select * from ledger_accounts where kind = 'reserved') a
+              full join (select member, sum(points) as points from redemptions where state = 'reserved' group by member) r on r.member = a.owner
+              left join sums e on e.account = a.id
+             where coalesce(a.balance, 0) <> coalesce(r.points, 0) or coalesce(a.balance, 0) <> coalesce(e.amount, 0)) members)
+        + (select count(*) from (
+            select coalesce((select sum(e.amount) from sums e join ledger_accounts a on a.id = e.account where a.kind = 'redeemed'), 0) as booked,
+                   coalesce((select sum(r.points) from redemptions r where r.state = 'captured'), 0) as captured) totals
+            where booked <> captured))::bigint as wrong;
 
 -- name: DoctorReviews :one
 -- A review is open as long as its journey waits at its step; a person's decision was told

@@ -11,8 +11,8 @@ select count(*)::bigint from (select from intents limit sqlc.arg(most)) counted;
 select campaign, offer, count(*)::bigint as open from offers where state = 'open' group by campaign, offer order by campaign, offer limit sqlc.arg(most);
 
 -- name: GaugeBudgets :many
-select b.campaign, b.reward, b.cap, b.used from budgets b join campaigns c on c.name = b.campaign
- where c.state <> 'ended' order by b.campaign, b.reward limit sqlc.arg(most);
+select b.campaign, b.reward, b.cap, b.available, b.per_day, b.available_today from reward_budgets b
+ where b.state <> 'ended' order by b.campaign, b.reward limit sqlc.arg(most);
 
 -- name: GaugeStock :many
 select s.campaign, s.offer, s.stock, s.taken from offer_stock s join campaigns c on c.name = s.campaign
@@ -36,3 +36,6 @@ select (count(*) filter (where e.state = 'claimed' and c.state <> 'paused'))::bi
        coalesce(extract(epoch from clock_timestamp() - min(e.claimed_at) filter (where e.state = 'claimed' and c.state <> 'paused')), 0)::float8 as oldest_seconds
   from effects e join journeys j on j.id = e.journey join campaigns c on c.name = j.campaign
  where e.state in ('claimed', 'unknown');
+
+-- name: GaugeRedemptions :one
+select count(*)::bigint as reserved, coalesce(sum(points), 0)::bigint as points from redemptions where state = 'reserved';

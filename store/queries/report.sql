@@ -72,6 +72,7 @@ select version, reward,
        coalesce(sum(points) filter (where state = 'granted'), 0)::bigint as points,
        (count(*) filter (where state = 'refused'))::bigint as refused,
        (count(*) filter (where state = 'refused' and reason = 'budget'))::bigint as refused_budget,
+       (count(*) filter (where state = 'refused' and reason = 'per_day'))::bigint as refused_per_day,
        (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member
   from grants where campaign = $1
  group by version, reward order by version, reward;
@@ -80,7 +81,7 @@ select version, reward,
 select offer, stock, taken from offer_stock where campaign = $1 and stock < 2147483647 order by offer;
 
 -- name: ReportBudgets :many
-select reward, cap, used from budgets where campaign = $1 and cap < 9223372036854775807 order by reward;
+select reward, cap, used, available, per_day, available_today from reward_budgets where campaign = $1 order by reward;
 
 -- name: ReportDefinitions :many
 select version, definition from campaign_versions v

@@ -4,41 +4,6 @@ select result from turns where journey = $1 and turn = $2;
 -- name: TakeStock :execrows
 update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and taken < stock;
 
--- name: CountGrants :one
-select count(*)::int from grants
- where member = sqlc.arg(member) and campaign is not distinct from sqlc.arg(campaign) and reward is not distinct from sqlc.arg(reward)
-   and state = 'granted' and at > sqlc.arg(after);
-
--- name: UseBudget :execrows
-update budgets set used = used + sqlc.arg(points) where campaign = sqlc.arg(campaign) and reward = sqlc.arg(reward)
-   and used + sqlc.arg(points) <= cap;
-
--- name: ClaimEffect :exec
-insert into effects (key, kind, journey, turn, state, reason, settled_at)
-values (sqlc.arg(key), sqlc.arg(kind), sqlc.arg(journey), sqlc.arg(turn), sqlc.arg(state)::text, sqlc.arg(reason),
-        case when sqlc.arg(state)::text = 'claimed' then null else clock_timestamp() end);
-
--- name: InsertGrant :exec
-insert into grants (key, campaign, version, reward, member, journey, step, points, state, reason, at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
-
--- name: EnsureAccounts :exec
-insert into ledger_accounts (asset, kind, owner)
-values ('points', 'issuer', sqlc.arg(campaign)), ('points', 'member', sqlc.arg(member))
-on conflict do nothing;
-
--- name: PostGrant :exec
-with posting as (
-    insert into ledger_postings (key, kind, reward) values (sqlc.arg(key), 'grant', sqlc.arg(reward)) returning id
-)
-insert into ledger_entries (posting, account, amount)
-select p.id, a.id, case a.kind when 'issuer' then -sqlc.arg(points)::bigint else sqlc.arg(points)::bigint end
-  from posting p, ledger_accounts a
- where a.asset = 'points'
-   and (a.kind = 'issuer' and a.owner = sqlc.arg(campaign)::text or a.kind = 'member' and a.owner = sqlc.arg(member)::text);
-
--- name: AddPoints :exec
-update members set points = points + sqlc.arg(points), updated_at = clock_timestamp() where id = sqlc.arg(member);
 
 -- name: ChangeMember :exec
 update members
@@ -65,9 +30,6 @@ update reviews set state = sqlc.arg(state), decided_at = sqlc.arg(at) where key 
 
 -- name: HasStock :one
 select exists (select from offer_stock where campaign = $1 and offer = $2);
-
--- name: HasBudget :one
-select exists (select from budgets where campaign = $1 and reward = $2);
 
 -- name: SettleCall :execrows
 -- What is settled already is left alone.

@@ -1,0 +1,169 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/banyanhq/banyan/campaign"
+)
+
+// Question is what the core asks in one of the page's turns.
+type Question struct {
+	Of   *TurnTx
+	Turn int
+	Ask  *campaign.Ask
+}
+
+// Answer answers questions exactly, in their order, under the locks that it takes: teams,
+// see LockTeams, pieces of stock by the names of the offers, then budgets by their
+// numbers. Everybody locks them in this order, after the members.
+func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.Answer, error) {
+	answers := make([]campaign.Answer, len(questions))
+	var takes, grants []int
+	for i := range questions {
+		switch ask := questions[i].Ask; {
+		case ask.Team != nil:
+			answer, err := questions[i].Of.team(ctx, ask)
+			if err != nil {
+				return nil, err
+			}
+			answers[i] = answer
+		case ask.Take != nil:
+			takes = append(takes, i)
+		case ask.Grant != nil:
+			grants = append(grants, i)
+		default:
+			return nil, campaign.Errorf(campaign.CodeInternal, "the core asked nothing")
+		}
+	}
+	slices.SortStableFunc(takes, func(a, b int) int {
+		return cmp.Compare(questions[a].Ask.Take.Offer, questions[b].Ask.Take.Offer)
+	})
+	for _, i := range takes {
+		answer, err := questions[i].Of.take(ctx, questions[i].Ask.Take)
+		if err != nil {
+			return nil, err
+		}
+		answers[i] = answer
+	}
+	return answers, p.grant(ctx, questions, grants, answers)
+}
+
+// take takes one piece of stock. The limit is the one of the version submitted last,
+// so that a marketer who adds stock helps the members who are on their way.
+func (t *TurnTx) take(ctx context.Context, ask *campaign.TakeAsk) (campaign.Answer, error) {
+	n, err := t.page.q.TakeStock(ctx, t.row.Campaign, ask.Offer)
+	if err != nil || n > 0 {
+		return campaign.Answer{OK: err == nil}, err
+	}
+	limited, err := t.page.q.HasStock(ctx, t.row.Campaign, ask.Offer)
+	if err != nil || !limited {
+		return campaign.Answer{OK: err == nil}, err
+	}
+	return campaign.Answer{Reason: campaign.RefusedStock}, nil
+}
+
+// grantSQL claims, checks and books grants; ledger and budgets say how.
+const grantSQL = `select grant_rewards($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+
+// grants are those that one call of grant_rewards can take: of one campaign, on one day of
+// its calendar, and of each member one.
+type grants struct {
+	campaign, day string
+	from, until   time.Time
+	places        []int
+	had           map[string]bool // members
+
+	keys, members, steps, rewards []string
+	journeys, points              []int64
+	turns, versions               []int32
+	most                          []*int32
+	since, at                     []time.Time
+}
+
+// grant books grants. A member's limits need no lock of their own, because her row is held.
+func (p *PageTx) grant(ctx context.Context, questions []Question, places []int, answers []campaign.Answer) error {
+	var calls []*grants
+	for _, i := range places {
+		q := &questions[i]
+		t, ask, version := q.Of, q.Ask.Grant, q.Of.row.Version
+		if q.Ask.Version != 0 {
+			version = int32(q.Ask.Version)
+		}
+		day, from, until := dayOf(t.now, ask.Zone)
+		// What a member was granted before counts for what she is granted after it, so a call
+		// that has her already is over: what comes behind it stays behind it.
+		k := len(calls) - 1
+		if k < 0 || calls[k].campaign != t.row.Campaign || calls[k].day != day || calls[k].had[t.row.Member] {
+			calls = append(calls, &grants{campaign: t.row.Campaign, day: day, from: from, until: until, had: map[string]bool{}})
+			k++
+		}
+		g := calls[k]
+		g.had[t.row.Member] = true
+		var (
+			most  *int32
+			after = t.now
+		)
+		if limit := ask.PerMember; limit != nil {
+			times := int32(limit.Times)
+			most, after = &times, since(limit.Every, t.now)
+		}
+		g.places = append(g.places, i)
+		g.keys, g.members, g.steps, g.rewards = append(g.keys, q.Ask.Key), append(g.members, t.row.Member), append(g.steps, ask.Step), append(g.rewards, ask.Reward)
+		g.journeys, g.points = append(g.journeys, t.row.ID), append(g.points, ask.Points)
+		g.turns, g.versions = append(g.turns, int32(q.Turn)), append(g.versions, version)
+		g.most, g.since, g.at = append(g.most, most), append(g.since, after), append(g.at, t.now)
+	}
+	for _, g := range calls {
+		reasons, err := g.call(ctx, p.conn)
+		if err != nil {
+			return err
+		}
+		for k, i := range g.places {
+			answers[i] = campaign.Answer{OK: reasons[k] == "", Reason: reasons[k]}
+		}
+	}
+	return nil
+}
+
+func (g *grants) call(ctx context.Context, on *pgx.Conn) (reasons []string, err error) {
+	err = on.QueryRow(ctx, grantSQL, g.campaign, g.day, g.from, g.until, g.keys, g.journeys, g.turns, g.versions, g.members, g.steps, g.rewards,
+		g.points, g.most, g.since, g.at).Scan(&reasons)
+	if err == nil && len(reasons) != len(g.keys) {
+		err = campaign.Errorf(campaign.CodeInternal, "%d grants were answered, %d asked", len(reasons), len(g.keys))
+	}
+	return reasons, err
+}
+
+// dayOf is the day of a moment: its name, its first moment and that of the next.
+func dayOf(at time.Time, zone *time.Location) (name string, from, until time.Time) {
+	if zone == nil {
+		zone = time.UTC
+	}
+	local := at.In(zone)
+	y, m, d := local.Date()
+	next := time.Date(y, m, d+1, 12, 0, 0, 0, time.UTC)
+	return local.Format(time.DateOnly), beginning(y, m, d, zone), beginning(next.Year(), next.Month(), next.Day(), zone)
+}
+
+// beginning is the first moment of a day. Where clocks are changed at midnight there may be
+// no midnight, or two.
+func beginning(y int, m time.Month, d int, zone *time.Location) time.Time {
+	const step = 15 * time.Minute // clocks are changed by nothing smaller
+	on := func(t time.Time) bool {
+		ty, tm, td := t.Date()
+		return ty == y && tm == m && td == d
+	}
+	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	for !on(t) {
+		t = t.Add(step)
+	}
+	for on(t.Add(-step)) {
+		t = t.Add(-step)
+	}
+	return t
+}
