@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"time"
 )
@@ -44,22 +45,36 @@ type Member struct {
 
 // Behaviour is one question about a member's past events, as count(), sum() and
 // last() ask it. Their arguments are constants, so that all that a journey needs to
-// know is fetched in one query.
+// know is fetched in one query. With budget it is about what all members share: Event is
+// a reward, and Property LeftInAll or LeftToday.
 type Behaviour struct {
-	Function string        `json:"function"` // count, sum, last
+	Function string        `json:"function"` // count, sum, last, budget
 	Event    string        `json:"event"`
-	Property string        `json:"property,omitempty"` // sum alone
+	Property string        `json:"property,omitempty"` // sum and budget alone
 	Within   time.Duration `json:"within,omitempty"`   // zero: ever
 }
 
 // BehaviourValue answers a Behaviour: Count for count, Sum for sum (minor units where
-// the property is money), Last for last (zero time: never).
+// the property is money), Last for last (zero time: never). What is left of a budget is a
+// Count of points; Unlimited where there is no such budget.
 type BehaviourValue struct {
 	Count int64     `json:"count,omitempty"`
 	Sum   float64   `json:"sum,omitempty"`
 	Minor int64     `json:"minor,omitempty"`
 	Last  time.Time `json:"last,omitzero"`
 }
+
+// AboutBudget is the function of a Behaviour that asks about a budget.
+const AboutBudget = "budget"
+
+// What can be asked about a budget, in points.
+const (
+	LeftInAll = "left"       // of the total
+	LeftToday = "left_today" // of what one day may give
+)
+
+// Unlimited is what is left of a budget that does not limit.
+const Unlimited = math.MaxInt64
 
 // Order is how an order.paid event names what was bought. An offer is taken by the
 // event type, with these properties.

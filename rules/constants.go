@@ -24,6 +24,8 @@ func (r *resolver) constant(e ast.Expr, f function) bool {
 		return r.segment(e, f, args)
 	case "count", "last", "sum":
 		return r.behaviour(e, f, args)
+	case campaign.AboutBudget:
+		return r.spoiled(e, e, wrongCall(f)) // with what is selected of it, selection sees it first
 	case "money":
 		return r.money(e, f, args)
 	case "duration":
@@ -142,6 +144,70 @@ func (r *resolver) behaviour(e ast.Expr, f function, args []ast.Expr) bool {
 	}
 	r.replace(e, varBehaviour, behaviourName(b))
 	return true
+}
+
+// budget puts a field in the place of budget("reward").left. It reports whether the node
+// asks about a budget at all.
+func (r *resolver) budget(e ast.Expr) bool {
+	sel := e.AsSelect()
+	if sel.Operand().Kind() != ast.CallKind || sel.Operand().AsCall().IsMemberFunction() || sel.Operand().AsCall().FunctionName() != campaign.AboutBudget {
+		return false
+	}
+	f, _ := findFunction(campaign.AboutBudget)
+	args := sel.Operand().AsCall().Args()
+	if len(args) != 1 || sel.IsTestOnly() {
+		return r.spoiled(e, sel.Operand(), wrongCall(f))
+	}
+	if !r.scope.budgets {
+		return r.spoiled(e, sel.Operand(), Issue{
+			Check: checkNotHere, Message: "a segment cannot ask about a budget", Hint: "it says who somebody is, whatever happens just now; ask where something is decided, in `when` or `choose`",
+		})
+	}
+	name, ok := literalText(args[0])
+	if !ok {
+		return r.spoiled(e, args[0], Issue{
+			Check: checkArguments, Message: "the name of a reward is written out, in quotes", Hint: "write " + f.usage, Allowed: r.env.budgetNames,
+		})
+	}
+	reward, ok := r.env.def.Reward(name)
+	if !ok {
+		return r.spoiled(e, args[0], Issue{
+			Check: checkReward, Message: "there is no reward `" + name + "`", Hint: allowedHint(name, r.env.budgetNames, "rewards with a budget"),
+			Allowed: r.env.budgetNames,
+		})
+	}
+	can := leftOf(reward)
+	if len(can) == 0 {
+		return r.spoiled(e, args[0], Issue{
+			Check: checkArguments, Message: "`" + name + "` has no budget that all members share", Hint: allowedHint("", r.env.budgetNames, "rewards with a budget"),
+			Allowed: r.env.budgetNames,
+		})
+	}
+	if !slices.Contains(can, sel.FieldName()) {
+		r.told[e.ID()] = true
+		r.reportField(e, Issue{
+			Check: checkField, Message: "the budget of `" + name + "` has no `" + sel.FieldName() + "`", Hint: "it has " + listNames(can), Allowed: can,
+		})
+		r.replace(e, varLiteral, literalBroken)
+		return true
+	}
+	b := campaign.Behaviour{Function: campaign.AboutBudget, Event: name, Property: sel.FieldName()}
+	if !slices.Contains(r.asks, b) {
+		r.asks = append(r.asks, b)
+	}
+	r.replace(e, varBehaviour, behaviourName(b))
+	return true
+}
+
+// leftOf lists what can be asked about the budget of a reward.
+func leftOf(r *campaign.Reward) (can []string) {
+	if r.Budget > 0 {
+		can = append(can, campaign.LeftInAll)
+	}
+	if r.BudgetPerDay > 0 {
+		can = append(can, campaign.LeftToday)
+	}
+	return can
 }
 
 // summable reads the property of a sum().

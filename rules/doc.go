@@ -19,6 +19,7 @@
 //
 // And these functions, besides CEL's own:
 //
+//	budget("gift").left                              what is left of a reward's budget
 //	segment("regular")                               whether the member is in a segment
 //	count("lesson.attended", duration("30d"))        how often an event happened; without a span: ever
 //	sum("order.paid", "amount", duration("30d"))     the sum of a property: money where it is money, else a number

@@ -26,6 +26,7 @@ type Env struct {
 	zeroes       map[campaign.Type]ref.Val
 
 	eventNames   []string
+	budgetNames  []string // rewards with a budget that all members share
 	segmentNames []string
 	segmentIndex map[string]int
 	segments     []segment
@@ -52,6 +53,7 @@ type segment struct {
 type scoped struct {
 	objects   map[string]*object
 	variables []string // all that can be read, for messages
+	budgets   bool     // budgets can be asked about
 	cel       *cel.Env
 }
 
@@ -116,6 +118,11 @@ func (e *Env) declare() {
 			}
 		}
 	}
+	for i := range e.def.Rewards {
+		if r := &e.def.Rewards[i]; len(leftOf(r)) > 0 {
+			e.budgetNames = append(e.budgetNames, r.Name)
+		}
+	}
 	for _, event := range e.def.Events {
 		e.eventNames = append(e.eventNames, event.Name)
 		for _, p := range event.Properties {
@@ -145,7 +152,7 @@ func (e *Env) in(sc Scope, key string) (*scoped, error) {
 		return s, nil
 	}
 	s := &scoped{objects: map[string]*object{varMember: e.member, varCampaign: e.campaign}}
-	s.variables = []string{varMember}
+	s.variables, s.budgets = []string{varMember}, sc.Budgets
 	if len(sc.Event) > 0 {
 		s.objects[varEvent] = e.happeningObject(varEvent, sc.Event, func(a *activation) *happening { return &a.event })
 		s.variables = append(s.variables, varEvent)

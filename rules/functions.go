@@ -24,6 +24,7 @@ var functions = []function{
 	{name: "count", usage: `count("event", duration("30d")), or count("event") for ever`},
 	{name: "sum", usage: `sum("event", "property", duration("30d")), or sum("event", "property") for ever`},
 	{name: "last", usage: `last("event")`},
+	{name: "budget", usage: `budget("reward").left, or budget("reward").left_today`},
 	{name: "money", usage: `money("9.90")`},
 	{name: "yuan", usage: "yuan(money)"},
 	{name: "percent", usage: "percent(number)"},

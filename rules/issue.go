@@ -33,6 +33,7 @@ const (
 	checkField      = "unknown-field"
 	checkFunction   = "unknown-function"
 	checkSegment    = "unknown-segment"
+	checkReward     = "unknown-reward"
 	checkEvent      = "unknown-event"
 	checkProperty   = "unknown-property"
 	checkValue      = "unsupported-value" // null, bytes, objects
@@ -53,7 +54,7 @@ const (
 func Checks() []string {
 	return []string{
 		checkSyntax, checkType, checkSize, checkArguments, checkVariable, checkNotHere,
-		checkField, checkFunction, checkSegment, checkEvent, checkProperty, checkValue,
+		checkField, checkFunction, checkSegment, checkReward, checkEvent, checkProperty, checkValue,
 		checkImpossible, checkPattern, checkLayout, checkDuration, checkMoney, checkTime,
 		checkClash, checkCircle, checkReserved, checkBraces, checkOther,
 	}

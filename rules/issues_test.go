@@ -119,6 +119,15 @@ func TestIssues(t *testing.T) {
 		{`sum("order.paid", member.city) > 1.0`, "city", "the property is written out", ""},
 		{`sum("order.paid", "amount") > 1`, ">", "money and int", `money("1")`},
 		{`last("order.paid", duration("1h")) > now`, "last", "not called this way", ""},
+		// Budgets.
+		{`budget("bring-freind").left > 0`, `"bring-freind"`, "there is no reward `bring-freind`", "`bring-friend`"},
+		{`budget("first-card").left > 0`, `"first-card"`, "`first-card` has no budget that all members share", "known are bring-friend"},
+		{`budget("bring-friend").rest > 0`, "rest", "the budget of `bring-friend` has no `rest`", "left, left_today"},
+		{`budget("bring-friend") > 0`, "budget", "`budget` is not called this way", `budget("reward").left`},
+		{`budget().left > 0`, "budget", "not called this way", ""},
+		{`budget(member.city).left > 0`, "city", "the name of a reward is written out", ""},
+		{`has(budget("bring-friend").left)`, "budget", "not called this way", ""},
+		{`budget("bring-friend").left`, `budget("bring-friend").left`, "a condition is true or false, and this is int", ""},
 		// Limits.
 		{`member.tags.all(a, member.tags.all(b, a == b))`, "all", "inside another one", ""},
 		{strings.Repeat("(", 60) + "true" + strings.Repeat(")", 60), strings.Repeat("(", 60) + "true" + strings.Repeat(")", 60), "nested too deeply; 50 levels", ""},

@@ -155,6 +155,9 @@ func behaviourFrom(name string) (campaign.Behaviour, bool) {
 
 // behaviourText writes a question as an expression asks it.
 func behaviourText(b campaign.Behaviour) string {
+	if b.Function == campaign.AboutBudget {
+		return b.Function + "(" + strconv.Quote(b.Event) + ")." + b.Property
+	}
 	text := b.Function + "(" + strconv.Quote(b.Event)
 	if b.Property != "" {
 		text += ", " + strconv.Quote(b.Property)
@@ -173,7 +176,7 @@ func (e *Env) behaviourField(name string) (*types.FieldType, bool) {
 	}
 	t, of := types.DoubleType, func(_ *Env, v campaign.BehaviourValue) ref.Val { return types.Double(v.Sum) }
 	switch b.Function {
-	case "count":
+	case "count", campaign.AboutBudget:
 		t, of = types.IntType, func(_ *Env, v campaign.BehaviourValue) ref.Val { return types.Int(v.Count) }
 	case "last":
 		t, of = types.TimestampType, func(e *Env, v campaign.BehaviourValue) ref.Val {

@@ -191,6 +191,9 @@ func (r *resolver) quotable(name string) bool {
 }
 
 func (r *resolver) selection(e ast.Expr) {
+	if r.budget(e) {
+		return
+	}
 	sel := e.AsSelect()
 	if _, f, ok := r.field(e); ok {
 		if f.of != nil && !sel.IsTestOnly() {

@@ -44,6 +44,10 @@ func fitness() *campaign.Definition {
 			{Name: "core", When: `segment("regular") && !segment("staff")`},
 		},
 		Offers: []campaign.Offer{{Name: "monthly-card", Title: "月卡"}},
+		Rewards: []campaign.Reward{
+			{Name: "first-card", Points: 100},
+			{Name: "bring-friend", Points: 200, Budget: 100_000, BudgetPerDay: 2000},
+		},
 		Journeys: []campaign.Journey{{
 			Name:   "trial-to-card",
 			Starts: []campaign.Start{{Event: "order.paid"}},
@@ -68,7 +72,7 @@ func newEnv(t testing.TB) *rules.Env {
 
 // everywhere reads all there is, with events whose properties agree.
 func everywhere() rules.Scope {
-	return rules.Scope{Event: []string{"order.paid"}, Start: []string{"order.paid"}, HasStart: true, Offer: true}
+	return rules.Scope{Event: []string{"order.paid"}, Start: []string{"order.paid"}, HasStart: true, Offer: true, Budgets: true}
 }
 
 var (
@@ -106,8 +110,10 @@ func facts() *rules.Facts {
 			ExpiresAt: time.Date(2026, 12, 3, 12, 15, 0, 0, time.UTC),
 		},
 		Behaviour: map[campaign.Behaviour]campaign.BehaviourValue{
-			regular:                                  {Count: 5},
-			{Function: "count", Event: "order.paid"}: {Count: 2},
+			regular: {Count: 5},
+			{Function: "budget", Event: "bring-friend", Property: "left"}:                           {Count: 1400},
+			{Function: "budget", Event: "bring-friend", Property: "left_today"}:                     {Count: 600},
+			{Function: "count", Event: "order.paid"}:                                                {Count: 2},
 			{Function: "sum", Event: "order.paid", Property: "amount"}:                              {Minor: 20890},
 			{Function: "sum", Event: "order.paid", Property: "amount", Within: 30 * 24 * time.Hour}: {Minor: 19900},
 			{Function: "sum", Event: "order.paid", Property: "count"}:                               {Sum: 3},

@@ -19,6 +19,7 @@ type Scope struct {
 	HasStart bool                // `start` can be read even if Start is empty: then it has id, type and time alone
 	Offer    bool                // `offer` can be read
 	Team     bool                // `team` can be read
+	Budgets  bool                // budget() can be asked: it is about what all members share
 	Answers  []campaign.Property // what `answers` may hold; empty: it cannot be read
 	Calls    []CallResult        // what `calls` may hold; empty: it cannot be read
 
@@ -26,14 +27,15 @@ type Scope struct {
 }
 
 // StartScope is the scope of a journey's start condition on an event.
-func StartScope(event string) Scope { return Scope{Event: []string{event}} }
+func StartScope(event string) Scope { return Scope{Event: []string{event}, Budgets: true} }
 
 // TriggerScope is the scope of the condition of a goal, an exit or an await that listens
 // to the given events.
 func TriggerScope(j *campaign.Journey, events ...string) Scope {
 	_, offers := moves(j.Steps)
 	return Scope{
-		Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j), Calls: callsOf(j),
+		Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Budgets: true,
+		Answers: answersOf(j), Calls: callsOf(j),
 	}
 }
 
@@ -47,13 +49,15 @@ func StepScope(j *campaign.Journey) Scope {
 	if offers {
 		events = append(events, campaign.EventOrderPaid)
 	}
-	return Scope{Event: events, Start: starts, HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Answers: answersOf(j), Calls: callsOf(j)}
+	return Scope{
+		Event: events, Start: starts, HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Budgets: true, Answers: answersOf(j), Calls: callsOf(j),
+	}
 }
 
 // MessageScope is the scope of a message's text: any journey of the campaign may send it,
 // so it reads what any of them knows.
 func MessageScope(def *campaign.Definition) Scope {
-	sc := Scope{HasStart: true}
+	sc := Scope{HasStart: true, Budgets: true}
 	for i := range def.Journeys {
 		of := StepScope(&def.Journeys[i])
 		sc.Event = append(sc.Event, of.Event...)
@@ -111,7 +115,7 @@ func (sc Scope) normal() Scope {
 // key names a scope in the cache. Event names hold no control characters, so the
 // separators cannot be part of one.
 func (sc Scope) key() string {
-	n := len("  sot") + 1
+	n := len("  sotb") + 1
 	for _, list := range [2][]string{sc.Event, sc.Start} {
 		for _, e := range list {
 			n += len(e) + 1
@@ -136,6 +140,9 @@ func (sc Scope) key() string {
 	}
 	if sc.Team {
 		b.WriteByte('t')
+	}
+	if sc.Budgets {
+		b.WriteByte('b')
 	}
 	for _, p := range sc.Answers {
 		b.WriteByte(2)

@@ -151,6 +151,9 @@ func (d *derivation) admits(j *campaign.Journey, start int, e *campaign.Event) b
 		behaviour := map[campaign.Behaviour]campaign.BehaviourValue{}
 		for _, b := range d.p.program.EntryNeeds(c) {
 			behaviour[b] = campaign.BehaviourValue{}
+			if b.Function == campaign.AboutBudget {
+				behaviour[b] = campaign.BehaviourValue{Count: campaign.Unlimited}
+			}
 		}
 		_, why, err := d.p.program.Admit(c, journey.Entrant{Campaign: d.p.def.Name, Member: &m, Event: e, Now: now, Behaviour: behaviour})
 		return err == nil && why == ""

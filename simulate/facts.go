@@ -20,6 +20,10 @@ func (l *life) answers(questions []campaign.Behaviour) map[campaign.Behaviour]ca
 	}
 	clear(l.behaviour)
 	for _, q := range questions {
+		if q.Function == campaign.AboutBudget {
+			l.behaviour[q] = campaign.BehaviourValue{Count: l.leftOf(q)}
+			continue
+		}
 		after := time.Unix(0, 0)
 		if q.Within > 0 {
 			after = l.now.Add(-q.Within)
@@ -42,6 +46,18 @@ func (l *life) answers(questions []campaign.Behaviour) map[campaign.Behaviour]ca
 		l.behaviour[q] = v
 	}
 	return l.behaviour
+}
+
+// leftOf is what is left of a budget now.
+func (l *life) leftOf(q campaign.Behaviour) int64 {
+	limit := l.p.limitOf("", q.Event)
+	if q.Property == campaign.LeftToday {
+		limit = l.p.limitOn(l.p.dayOf(l.from, l.now), q.Event)
+	}
+	if limit < 0 {
+		return campaign.Unlimited
+	}
+	return l.keeper.remains(limit, l.now, l.asked+1)
 }
 
 // add adds what an event's property says: money in its minor units, or a number.

@@ -68,6 +68,8 @@ type keeper interface {
 	// may decides claim number n of the life, which is about one or several limits of the
 	// plan: all of them must have something left. It says which had not; -1: granted.
 	may(limits []int, at time.Time, n int) int
+	// remains is what is left of a budget before the claim that would be number n, in points.
+	remains(limit int, at time.Time, n int) int64
 }
 
 // watcher sees what becomes of a member.

@@ -40,8 +40,17 @@ var never = claim{at: 1<<63 - 1}
 
 func (c claim) time() time.Time { return time.Unix(0, c.at).UTC() }
 
+// What is left of a budget may be asked as well. The answer depends on every claim before the
+// question, not on the cut alone, so then the claims that are granted are part of the
+// answer that is looked for. It is found in the same way, with everybody taken anew in
+// each round; rounds go on for as long as the granted claims change. A campaign whose members
+// each turn the answer of the next, as one that asks whether an even number is left, may
+// need a round for each of them; such a rehearsal is given up.
+
 // ledger answers the claims of one member by given cuts, and notes them.
 type ledger struct {
+	limits []limit
+	before [][]claim // by limit: the claims that are granted, in order
 	cuts   []claim
 	member int32
 	claims [][]claim // by limit; nil: they are not noted
@@ -64,6 +73,29 @@ func (k *ledger) may(limits []int, at time.Time, n int) int {
 		return limit
 	}
 	return -1
+}
+
+func (k *ledger) remains(limit int, at time.Time, n int) int64 {
+	granted := 0
+	if k.before != nil {
+		granted, _ = slices.BinarySearchFunc(k.before[limit], claim{at: at.UnixNano(), member: k.member, n: int32(n)}, claim.compare)
+	}
+	return k.limits[limit].left(granted)
+}
+
+// grantedOf lists the claims that are granted by given cuts; they are sorted.
+func grantedOf(claims [][]claim, cuts []claim) [][]claim {
+	granted := make([][]claim, len(claims))
+	for i, list := range claims {
+		for _, c := range list {
+			if c.void || c.compare(cuts[i]) > 0 {
+				continue
+			}
+			c.void = false
+			granted[i] = append(granted[i], c)
+		}
+	}
+	return granted
 }
 
 func uncut(limits int) []claim {
@@ -114,30 +146,46 @@ func between(claims [][]claim, a, b []claim) map[int32]bool {
 // counter keeps limits in the order in which it is asked: for one member alone, as a
 // campaign test needs it.
 type counter struct {
-	p    *Plan
-	left map[int]int // by limit; those that are not in it are whole
+	p       *Plan
+	left    map[int]int // by limit; those that are not in it are whole
+	taken   map[int]int
+	budgets map[int]int64 // what a budget began with, where it was not whole
 }
 
-func newCounter(p *Plan) *counter { return &counter{p, map[int]int{}} }
+func newCounter(p *Plan) *counter {
+	return &counter{p, map[int]int{}, map[int]int{}, map[int]int64{}}
+}
 
 func (k *counter) may(limits []int, _ time.Time, _ int) int {
 	for _, limit := range limits {
-		if _, known := k.left[limit]; known {
-			continue
-		}
-		if fixed := len(k.p.limits); limit < fixed {
-			k.left[limit] = k.p.limits[limit].most
-		} else {
-			k.left[limit] = k.p.daily[(limit-fixed)%len(k.p.daily)].most
-		}
-	}
-	for _, limit := range limits {
-		if k.left[limit] == 0 {
+		if k.pieces(limit) == 0 {
 			return limit
 		}
 	}
 	for _, limit := range limits {
 		k.left[limit]--
+		k.taken[limit]++
 	}
 	return -1
+}
+
+func (k *counter) pieces(limit int) int {
+	if _, known := k.left[limit]; !known {
+		k.left[limit] = k.p.at(limit).most
+	}
+	return k.left[limit]
+}
+
+// begin lets a budget begin with so many points.
+func (k *counter) begin(limit int, points int64) {
+	l := k.p.at(limit)
+	k.left[limit], k.budgets[limit] = int(points/l.points), points
+}
+
+func (k *counter) remains(limit int, _ time.Time, _ int) int64 {
+	l := k.p.at(limit)
+	if points, ok := k.budgets[limit]; ok {
+		l.budget = points
+	}
+	return l.left(k.taken[limit])
 }

@@ -115,6 +115,58 @@ func TestTheBudgetOfADayIsDecidedInTheOrderOfTime(t *testing.T) {
 	}
 }
 
+// What is left of a budget is known to everybody at every moment as one clock for all
+// would have it, also where the question decides who takes from it.
+func TestWhatIsLeftIsKnownInTheOrderOfTime(t *testing.T) {
+	t.Parallel()
+	p := planFrom(t, strings.NewReplacer(
+		"bonus: {points: 10, budget: 250}", "bonus: {points: 10, budget: {total: 205, per_day: 45}}",
+		"          - grant: bonus\n        lapsed:\n          - grant: solace\n      - choose:", `          - choose:
+              - when: budget("bonus").left > 100 && budget("bonus").left_today >= 20
+                steps:
+                  - grant: bonus
+            otherwise:
+              - grant: solace
+        lapsed:
+          - choose:
+              - when: budget("solace").left % 2 == 0 || budget("bonus").left < 60
+                steps:
+                  - grant: solace
+      - choose:`).Replace(shop))
+	if !p.peeks {
+		t.Fatal("the campaign asks nothing about budgets")
+	}
+	pop := populationFrom(t, p, shopPopulation)
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			cfg := Config{Plan: p, From: first, Span: 30 * day, People: Made(p, pop, 300, seed, first, 30*day)}
+			want := inOrder(t, cfg)
+			got, err := run(t.Context(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := newTally(p, 30), newTally(p, 30)
+			a.merge(want)
+			b.merge(got.tally)
+			if x, y := fmt.Sprintf("%+v", *a), fmt.Sprintf("%+v", *b); x != y {
+				t.Errorf("one clock for all:\n%s\neach by herself:\n%s", x, y)
+			}
+			deaf := *p
+			deaf.peeks = false // takes every budget for whole
+			cfg.Plan = &deaf
+			if got, err = run(t.Context(), cfg); err != nil {
+				t.Fatal(err)
+			}
+			c := newTally(p, 30)
+			c.merge(got.tally)
+			if fmt.Sprintf("%+v", *a) == fmt.Sprintf("%+v", *c) {
+				t.Error("nobody's way depends on what is left, so this test shows nothing")
+			}
+		})
+	}
+}
+
 // Cuts that were guessed wrongly are put right: what is guessed changes how long a run
 // takes and nothing else.
 func TestGuessedCutsChangeNothing(t *testing.T) {

@@ -26,6 +26,7 @@ type Plan struct {
 	env    *rules.Env // of the conditions that a rehearsal asks itself
 	limits []limit
 	daily  []limit // those that are whole again every day
+	peeks  bool    // it is asked what is left of a budget
 }
 
 // journeyPlan is what a turn of a journey has to be told.
@@ -51,8 +52,13 @@ type segmentStart struct {
 // of a reward on one day.
 type limit struct {
 	offer, reward string
-	most          int // grants or pieces in all
+	most          int   // grants or pieces in all
+	budget        int64 // of a reward: the same in points
+	points        int64 // of a reward: what one grant takes
 }
+
+// left is what is left of a budget after some grants, in points.
+func (l limit) left(granted int) int64 { return l.budget - int64(granted)*l.points }
 
 // Via is the channel that messages without one of their own go by.
 const via = "console"
@@ -83,6 +89,7 @@ func NewPlan(def *campaign.Definition) (*Plan, error) {
 			jp.types[t] = true
 		}
 		jp.behaviours = behaviours
+		p.peeks = p.peeks || peeks(behaviours)
 		jp.number(j.Steps)
 		for _, s := range j.Starts {
 			if s.Event == "" && s.Segment == "" && !s.API {
@@ -94,6 +101,9 @@ func NewPlan(def *campaign.Definition) (*Plan, error) {
 	for _, e := range def.Events {
 		if list := program.StartsOn(e.Name); len(list) > 0 {
 			p.starts[e.Name] = list
+			for _, c := range list {
+				p.peeks = p.peeks || peeks(program.EntryNeeds(c))
+			}
 		}
 	}
 	for _, c := range program.StartsBySegment() {
@@ -117,13 +127,25 @@ func NewPlan(def *campaign.Definition) (*Plan, error) {
 	}
 	for i := range def.Rewards {
 		if r := &def.Rewards[i]; r.Budget > 0 && r.Points > 0 {
-			p.limits = append(p.limits, limit{reward: r.Name, most: int(r.Budget / r.Points)})
+			p.limits = append(p.limits, limit{reward: r.Name, most: int(r.Budget / r.Points), budget: r.Budget, points: r.Points})
 		}
 		if r := &def.Rewards[i]; r.BudgetPerDay > 0 && r.Points > 0 {
-			p.daily = append(p.daily, limit{reward: r.Name, most: int(r.BudgetPerDay / r.Points)})
+			p.daily = append(p.daily, limit{reward: r.Name, most: int(r.BudgetPerDay / r.Points), budget: r.BudgetPerDay, points: r.Points})
 		}
 	}
 	return p, nil
+}
+
+func peeks(questions []campaign.Behaviour) bool {
+	return slices.ContainsFunc(questions, func(b campaign.Behaviour) bool { return b.Function == campaign.AboutBudget })
+}
+
+// at is a limit of limitsFor by its place.
+func (p *Plan) at(place int) limit {
+	if fixed := len(p.limits); place >= fixed {
+		return p.daily[(place-fixed)%len(p.daily)]
+	}
+	return p.limits[place]
 }
 
 // Definition is what the plan was made from.

@@ -32,6 +32,7 @@ type rehearsal struct {
 	days   int
 	until  time.Time
 	limits []limit
+	before [][]claim // see ledger
 }
 
 // outcome is what a run came to.
@@ -51,6 +52,9 @@ func run(ctx context.Context, cfg Config) (*outcome, error) {
 	}
 	r := &rehearsal{Config: cfg, until: cfg.From.Add(cfg.Span), days: int((cfg.Span + 24*time.Hour - 1) / (24 * time.Hour))}
 	r.limits = cfg.Plan.limitsFor(cfg.Plan.dayOf(cfg.From, r.until) + 1)
+	if cfg.Plan.peeks {
+		return r.settle(ctx)
+	}
 	cuts, err := r.guess(ctx)
 	if err != nil {
 		return nil, err
@@ -64,11 +68,7 @@ func run(ctx context.Context, cfg Config) (*outcome, error) {
 		right := cutsOf(r.limits, claims, 1)
 		again := between(claims, cuts, right)
 		if len(again) == 0 {
-			asked := make([]int, len(claims))
-			for i := range claims {
-				asked[i] = len(claims[i])
-			}
-			return &outcome{total, right, asked}, nil
+			return &outcome{total, right, lengths(claims)}, nil
 		}
 		members := make([]int, 0, len(again))
 		for m := range again {
@@ -92,6 +92,42 @@ func run(ctx context.Context, cfg Config) (*outcome, error) {
 		cuts = right
 	}
 	return nil, campaign.Errorf(campaign.CodeInternal, "what members share did not come to rest")
+}
+
+// maxRounds bounds how often everybody is taken until what is left of budgets is known. A
+// campaign that asks whether less than so much is left needs about three rounds for each
+// such question.
+const maxRounds = 100
+
+// settle takes everybody again and again, until what is left of budgets at each moment is
+// what it was taken for.
+func (r *rehearsal) settle(ctx context.Context) (*outcome, error) {
+	var (
+		cuts     = uncut(len(r.limits))
+		progress = r.Progress
+	)
+	for range maxRounds {
+		total, claims, err := r.pass(ctx, r.People.Count(), func(i int) int { return i }, cuts, 1, progress)
+		if err != nil {
+			return nil, err
+		}
+		right := cutsOf(r.limits, claims, 1)
+		granted := grantedOf(claims, right)
+		if slices.Equal(cuts, right) && slices.EqualFunc(granted, r.before, slices.Equal[[]claim]) {
+			return &outcome{total, right, lengths(claims)}, nil
+		}
+		cuts, r.before, progress = right, granted, nil
+	}
+	return nil, campaign.Errorf(campaign.CodeInvalid,
+		"what is left of the budgets did not come to rest in %d rounds: each member's question changes the answer of the next; ask whether more or less than an amount is left", maxRounds)
+}
+
+func lengths(claims [][]claim) []int {
+	n := make([]int, len(claims))
+	for i := range claims {
+		n[i] = len(claims[i])
+	}
+	return n
 }
 
 // sample is the share of the members by whom the cuts are guessed.
@@ -138,7 +174,7 @@ func (r *rehearsal) pass(
 	for range min(r.Workers, count/chunk+1) {
 		group.Go(func() {
 			own := &worker{
-				r: r, ledger: ledger{cuts: cuts, claims: make([][]claim, len(cuts))},
+				r: r, ledger: ledger{limits: r.limits, before: r.before, cuts: cuts, claims: make([][]claim, len(cuts))},
 				scribe: scribe{p: r.Plan, from: r.From, t: newTally(r.Plan, r.days), weight: weight},
 			}
 			for ctx.Err() == nil {

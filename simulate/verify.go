@@ -122,8 +122,7 @@ func (v *verifier) play() error {
 			keeper.left[i] = n
 		}
 		if n, ok := t.Budget[limit.reward]; ok && limit.reward != "" {
-			r, _ := v.p.def.Reward(limit.reward)
-			keeper.left[i] = int(n / r.Points)
+			keeper.begin(i, n)
 		}
 	}
 	from := t.Start

@@ -107,7 +107,7 @@ func (s *Store) PastOf(ctx context.Context, members []campaign.Member, now time.
 	out := make([]map[campaign.Behaviour]campaign.BehaviourValue, len(members))
 	for i := range members {
 		out[i] = make(map[campaign.Behaviour]campaign.BehaviourValue, len(about))
-		list[i] = past{members[i].ID, now, about, out[i]}
+		list[i] = past{"", members[i].ID, now, about, out[i]}
 	}
 	var q questions
 	askBehaviour(list, q.ask)

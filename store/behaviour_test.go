@@ -10,6 +10,58 @@ import (
 	"github.com/banyanhq/banyan/store"
 )
 
+// What is left of a budget is asked once for a campaign, and answered for each of its
+// members: in all, today, and without limit where the version submitted last has none.
+func TestWhatIsLeftOfABudget(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	of := func(property string) campaign.Behaviour {
+		return campaign.Behaviour{Function: campaign.AboutBudget, Event: "gift", Property: property}
+	}
+	left, today := of(campaign.LeftInAll), of(campaign.LeftToday)
+	gift := campaign.Reward{Name: "gift", Points: 10, Budget: 100, BudgetPerDay: 30}
+	k, both := newTill(t, s, nil, 2, gift)
+	inAll, none := gift, gift
+	inAll.BudgetPerDay, none.BudgetPerDay, none.Budget = 0, 0, 0
+	_, total := newTill(t, s, nil, 0, inAll)
+	_, free := newTill(t, s, nil, 0, none)
+	members := []string{both + "-1", both + "-2"}
+	ask := func() (answers []map[campaign.Behaviour]campaign.BehaviourValue) {
+		t.Helper()
+		err := s.InEntry(t.Context(), members, func(tx *store.EntryTx) error {
+			var list []*store.Attempt
+			for _, name := range []string{both, total, free} {
+				for _, m := range members {
+					list = append(list, &store.Attempt{Entrant: tx.Entrant(m), Campaign: name, Now: time.Now(), Questions: []campaign.Behaviour{left, today}})
+				}
+			}
+			err := tx.Gather(t.Context(), list)
+			for _, a := range list {
+				answers = append(answers, a.Answers)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answers
+	}
+	check := func(wholeLeft, dayLeft int64) {
+		t.Helper()
+		for i, a := range ask() {
+			want := [][2]int64{{wholeLeft, dayLeft}, {100, campaign.Unlimited}, {campaign.Unlimited, campaign.Unlimited}}[i/2]
+			if a[left].Count != want[0] || a[today].Count != want[1] {
+				t.Errorf("attempt %d: %+v, want %d", i, a, want)
+			}
+		}
+	}
+	check(100, 30)
+	if _, err := k.grant(t.Context(), []wish{{k.rows[0], "g/1", &gift}, {k.rows[1], "g/2", &gift}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	check(80, 10)
+}
+
 // Whatever an event carries under the name of a sum, the sum is a number: an error
 // would hold up every turn and every entry of the member for ever.
 func TestASumIsNeverAnError(t *testing.T) {

@@ -119,7 +119,7 @@ func (t *EntryTx) Gather(ctx context.Context, attempts []*Attempt) error {
 	pasts := make([]past, len(attempts))
 	for i, a := range attempts {
 		a.Answers = make(map[campaign.Behaviour]campaign.BehaviourValue, len(a.Questions))
-		pasts[i] = past{a.Entrant.Member.ID, a.Now, a.Questions, a.Answers}
+		pasts[i] = past{a.Campaign, a.Entrant.Member.ID, a.Now, a.Questions, a.Answers}
 	}
 	askBehaviour(pasts, q.ask)
 	return q.send(ctx, t.tx)

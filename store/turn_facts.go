@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -89,6 +91,13 @@ select w.i, m.at
    and m.kind = 'marketing' and m.state not in ('refused', 'failed', 'dropped')
  order by w.i, m.at`
 
+	// What is left of a reward's budget, in points: of the version submitted last. Where it has
+	// none, nothing limits.
+	pageBudgetSQL = `
+select w.campaign, case when b.cap > 0 then b.available end, case when b.per_day > 0 then b.available_today end
+  from unnest($1::text[]) as w (campaign)
+  join reward_budgets b on b.campaign = w.campaign and b.reward = $2`
+
 	pageTakenSQL = `
 select w.i, o.offer, count(*)::int
   from unnest($1::int[], $2::text[], $3::text[]) as w (i, member, campaign)
@@ -109,7 +118,7 @@ func (p *PageTx) Gather(ctx context.Context, needs []*Need) error {
 	askEvents(needs, ask)
 	pasts := make([]past, len(needs))
 	for i, n := range needs {
-		pasts[i] = past{n.Turn.row.Member, n.Turn.now, n.Behaviour, n.Facts.Behaviour}
+		pasts[i] = past{n.Turn.row.Campaign, n.Turn.row.Member, n.Turn.now, n.Behaviour, n.Facts.Behaviour}
 	}
 	askBehaviour(pasts, ask)
 	askSent(needs, ask)
@@ -218,6 +227,7 @@ func readEvents(r pgx.BatchResults, needs []*Need) error {
 
 // past is whose past is asked about, as of when, and where the answers go.
 type past struct {
+	campaign  string // whose budgets; empty: none is asked about
 	member    string
 	now       time.Time
 	questions []campaign.Behaviour
@@ -226,9 +236,9 @@ type past struct {
 
 func askBehaviour(list []past, ask asker) {
 	type group struct {
-		i          []int32
-		members    []string
-		after, now []time.Time
+		i                  []int32
+		members, campaigns []string
+		after, now         []time.Time
 	}
 	groups := map[campaign.Behaviour]*group{}
 	var order []campaign.Behaviour
@@ -240,12 +250,16 @@ func askBehaviour(list []past, ask asker) {
 				groups[b] = g
 				order = append(order, b)
 			}
-			g.i, g.members = append(g.i, int32(i)), append(g.members, p.member)
+			g.i, g.members, g.campaigns = append(g.i, int32(i)), append(g.members, p.member), append(g.campaigns, p.campaign)
 			g.after, g.now = append(g.after, since(b.Within, p.now)), append(g.now, p.now)
 		}
 	}
 	for _, b := range order {
 		g := groups[b]
+		if b.Function == campaign.AboutBudget {
+			askBudget(list, b, g.i, g.campaigns, ask)
+			continue
+		}
 		var (
 			i int32
 			v campaign.BehaviourValue
@@ -265,6 +279,34 @@ func askBehaviour(list []past, ask asker) {
 		ask(pageCountSQL, func(r pgx.BatchResults) error { return rows(r, keep, &i, &v.Count, &v.Last) },
 			g.i, g.members, g.after, g.now, b.Event)
 	}
+}
+
+// askBudget asks once for each campaign what is left of a reward's budget.
+func askBudget(list []past, about campaign.Behaviour, places []int32, campaigns []string, ask asker) {
+	left := map[string]int64{}
+	for _, name := range campaigns {
+		left[name] = campaign.Unlimited
+	}
+	var (
+		name         string
+		inAll, today *int64
+	)
+	ask(pageBudgetSQL, func(r pgx.BatchResults) error {
+		err := rows(r, func() error {
+			of := inAll
+			if about.Property == campaign.LeftToday {
+				of = today
+			}
+			if of != nil {
+				left[name] = *of
+			}
+			return nil
+		}, &name, &inAll, &today)
+		for k, i := range places {
+			list[i].answers[about] = campaign.BehaviourValue{Count: left[campaigns[k]]}
+		}
+		return err
+	}, slices.Sorted(maps.Keys(left)), about.Event)
 }
 
 func since(within time.Duration, now time.Time) time.Time {
