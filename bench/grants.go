@@ -120,7 +120,7 @@ func runGrants(ctx context.Context, r *run) (err error) {
 	single := fmt.Sprintf("one grant a transaction, %d clients", clients)
 	if err := rounds(r.size("rounds"),
 		g.measure(ctx, s, single, "Banyan, a budget", clients, 1, "budgeted"),
-		g.pgbench(ctx, bench, single, clients),
+		g.pgbench(ctx, bench, hotScript, single, what, "pgbench, one hot row", "grants/s", clients),
 		g.measure(ctx, s, single, "Banyan, a budget in all and a day", clients, 1, "daily"),
 		g.measure(ctx, s, single, "Banyan, no budget", clients, 1, "free"),
 	); err != nil {
@@ -179,19 +179,25 @@ func (g *granter) open(ctx context.Context) (err error) {
 // grant grants a reward to the next members, in one transaction.
 func (g *granter) grant(ctx context.Context, s *store.Store, reward string, n int) error {
 	first := g.last.Add(int64(n)) - int64(n)
-	rows := make([]int64, n)
+	rows, keys := make([]int64, n), make([]string, n)
 	for i := range rows {
 		rows[i] = g.rows[(first+int64(i))%int64(len(g.rows))]
+		keys[i] = "g-" + strconv.FormatInt(first+int64(i), 10)
 	}
+	return g.grantTo(ctx, s, reward, rows, keys)
+}
+
+// grantTo grants a reward under keys to the members of journeys, in one transaction.
+func (g *granter) grantTo(ctx context.Context, s *store.Store, reward string, rows []int64, keys []string) error {
 	return s.InTurns(ctx, rows, func(page *store.PageTx) error {
-		questions := make([]store.Question, n)
+		questions := make([]store.Question, len(rows))
 		for i, row := range rows {
 			turn, err := page.Turn(row)
 			if err != nil {
 				return err
 			}
 			questions[i] = store.Question{Of: turn, Turn: 1, Ask: &campaign.Ask{
-				Key:   "g-" + strconv.FormatInt(first+int64(i), 10),
+				Key:   keys[i],
 				Grant: &campaign.GrantAsk{Reward: reward, Points: 10, Step: "1", Zone: g.zone},
 			}}
 		}
@@ -243,7 +249,7 @@ func (g *granter) measure(ctx context.Context, s *store.Store, of, by string, cl
 	}
 }
 
-func (g *granter) pgbench(ctx context.Context, bench, of string, clients int) func(int) error {
+func (g *granter) pgbench(ctx context.Context, bench, text, of, what, by, unit string, clients int) func(int) error {
 	return func(int) error {
 		if err := g.clean(ctx); err != nil {
 			return err
@@ -253,7 +259,7 @@ func (g *granter) pgbench(ctx context.Context, bench, of string, clients int) fu
 			return fmt.Errorf("write pgbench's script: %w", err)
 		}
 		defer func() { _ = os.Remove(script.Name()) }()
-		if _, err := fmt.Fprintf(script, hotScript, g.h.run.size("members"), g.name, g.name); err != nil {
+		if _, err := fmt.Fprintf(script, text, g.h.run.size("members"), g.name, g.name); err != nil {
 			return fmt.Errorf("write pgbench's script: %w", err)
 		}
 		if err := script.Close(); err != nil {
@@ -270,7 +276,7 @@ func (g *granter) pgbench(ctx context.Context, bench, of string, clients int) fu
 			return fmt.Errorf("pgbench says no rate:\n%s", out)
 		}
 		n, err := strconv.ParseFloat(string(match[1]), 64)
-		g.h.run.add(of, "granted", "pgbench, one hot row", "grants/s", n)
+		g.h.run.add(of, what, by, unit, n)
 		return err
 	}
 }
