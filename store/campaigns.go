@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -65,7 +66,14 @@ func (s *Store) Submit(ctx context.Context, def *campaign.Definition, source []b
 }
 
 func makeCurrent(ctx context.Context, q *db.Queries, def *campaign.Definition, version int32) error {
+	if err := oneCalendar(ctx, q, def); err != nil {
+		return err
+	}
 	if err := q.SetVersion(ctx, def.Name, version); err != nil {
+		return err
+	}
+	// Before the stock, as everybody takes them; see PageTx.Answer.
+	if err := q.LockBudgets(ctx, def.Name); err != nil {
 		return err
 	}
 	for _, o := range def.Offers {
@@ -85,6 +93,28 @@ func makeCurrent(ctx context.Context, q *db.Queries, def *campaign.Definition, v
 		}
 	}
 	return nil
+}
+
+// oneCalendar refuses another timezone where a budget is of a day: members of all versions
+// draw from it, and a day has to be the same for all of them.
+func oneCalendar(ctx context.Context, q *db.Queries, def *campaign.Definition) error {
+	daily := slices.ContainsFunc(def.Rewards, func(r campaign.Reward) bool { return r.BudgetPerDay > 0 })
+	if !daily {
+		var err error
+		if daily, err = q.HasDailyBudget(ctx, def.Name); err != nil || !daily {
+			return err
+		}
+	}
+	other, err := q.OtherTimezone(ctx, def.Name, def.Timezone)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return campaign.Errorf(campaign.CodeConflict,
+		"the timezone %s is not that of version %d, %s, and a budget per_day would be counted by two calendars; keep the timezone, or give the campaign another name",
+		def.Timezone, other.Version, other.Timezone)
 }
 
 // limited makes of a limit of nothing that there is none.

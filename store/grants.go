@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,8 +20,10 @@ type Question struct {
 }
 
 // Answer answers questions exactly, in their order, under the locks that it takes: teams,
-// see LockTeams, pieces of stock by the names of the offers, then budgets by their
-// numbers. Everybody locks them in this order, after the members.
+// see LockTeams, that nobody changes limits, pieces of stock by the names of the offers, then
+// budgets by their numbers. All that is asked at a time is locked in this order, after the
+// members. A page asks in rounds, so two pages may still wait for each other's stock and
+// budget; PostgreSQL breaks one off, and it is taken again.
 func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.Answer, error) {
 	answers := make([]campaign.Answer, len(questions))
 	var takes, grants []int
@@ -40,6 +43,9 @@ func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.A
 			return nil, campaign.Errorf(campaign.CodeInternal, "the core asked nothing")
 		}
 	}
+	if err := p.holdLimits(ctx, questions, takes); err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(takes, func(a, b int) int {
 		return cmp.Compare(questions[a].Ask.Take.Offer, questions[b].Ask.Take.Offer)
 	})
@@ -51,6 +57,23 @@ func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.A
 		answers[i] = answer
 	}
 	return answers, p.grant(ctx, questions, grants, answers)
+}
+
+const holdLimitsSQL = `select pg_advisory_xact_lock_shared(budgets_lock(c)) from unnest($1::text[]) as c`
+
+// holdLimits keeps the limits of campaigns as they are until the page is done. Who submits a
+// version takes this lock and then the stock; so who takes stock and may grant later has to
+// hold it as well. Who grants gets it in grant_rewards.
+func (p *PageTx) holdLimits(ctx context.Context, questions []Question, takes []int) error {
+	if len(takes) == 0 {
+		return nil
+	}
+	campaigns := map[string]bool{}
+	for _, i := range takes {
+		campaigns[questions[i].Of.row.Campaign] = true
+	}
+	_, err := p.conn.Exec(ctx, holdLimitsSQL, slices.Sorted(maps.Keys(campaigns)))
+	return err
 }
 
 // take takes one piece of stock. The limit is the one of the version submitted last,

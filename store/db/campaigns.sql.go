@@ -152,6 +152,17 @@ func (q *Queries) GetVersion(ctx context.Context, campaign string, version int32
 	return i, err
 }
 
+const hasDailyBudget = `-- name: HasDailyBudget :one
+select exists (select from budgets where campaign = $1 and (per_day is not null or day <> ''))
+`
+
+func (q *Queries) HasDailyBudget(ctx context.Context, campaign string) (bool, error) {
+	row := q.db.QueryRow(ctx, hasDailyBudget, campaign)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const hasWorkLeft = `-- name: HasWorkLeft :one
 select exists (select from journeys j where j.campaign = $1 and j.status = 'active'
                union all
@@ -337,6 +348,16 @@ func (q *Queries) ListVersions(ctx context.Context, campaign string) ([]ListVers
 	return items, nil
 }
 
+const lockBudgets = `-- name: LockBudgets :exec
+select pg_advisory_xact_lock(budgets_lock($1))
+`
+
+// Whoever takes stock holds it shared first, as whoever grants does.
+func (q *Queries) LockBudgets(ctx context.Context, ofCampaign string) error {
+	_, err := q.db.Exec(ctx, lockBudgets, ofCampaign)
+	return err
+}
+
 const lockCampaign = `-- name: LockCampaign :one
 select name, state, version, version_at, clock_factor, clock_real, clock_start, created_at, started_at, ended_at from campaigns where name = $1 for update
 `
@@ -356,6 +377,27 @@ func (q *Queries) LockCampaign(ctx context.Context, name string) (Campaign, erro
 		&i.StartedAt,
 		&i.EndedAt,
 	)
+	return i, err
+}
+
+const otherTimezone = `-- name: OtherTimezone :one
+select v.version, coalesce(v.timezone, '')::text as timezone from campaign_versions v join campaigns c on c.name = v.campaign
+ where v.campaign = $1 and v.timezone <> $2::text
+   and (v.version = c.version or exists (select from journeys j where j.campaign = v.campaign and j.version = v.version and j.status = 'active'))
+ order by v.version desc limit 1
+`
+
+type OtherTimezoneRow struct {
+	Version  int32
+	Timezone string
+}
+
+// A version that counts days by another timezone than the one given, and is current or has
+// members on their way.
+func (q *Queries) OtherTimezone(ctx context.Context, campaign string, timezone string) (OtherTimezoneRow, error) {
+	row := q.db.QueryRow(ctx, otherTimezone, campaign, timezone)
+	var i OtherTimezoneRow
+	err := row.Scan(&i.Version, &i.Timezone)
 	return i, err
 }
 

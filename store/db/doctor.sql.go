@@ -54,16 +54,20 @@ func (q *Queries) DoctorAside(ctx context.Context) ([]DoctorAsideRow, error) {
 }
 
 const doctorBudgets = `-- name: DoctorBudgets :many
-with sums as (select account, sum(amount) as amount from ledger_entries group by account)
+with sums as (
+    select e.account, sum(e.amount) as amount from ledger_accounts a join ledger_entries e on e.account = a.id where a.budget is not null group by e.account
+), wrongs as (
+    select a.budget, count(*) as accounts from ledger_accounts a left join sums s on s.account = a.id
+     where a.budget is not null and a.balance <> coalesce(s.amount, 0) group by a.budget
+)
 select w.campaign, w.reward, w.day, w.used, w.granted, w.available, w.wrong from (
     select b.campaign, b.reward, b.day, v.used, v.available,
            (select coalesce(sum(g.points), 0) from grants g
              where g.campaign = b.campaign and g.reward = b.reward and g.state = 'granted'
                and (b.day = '' or g.at >= b.from_at and g.at < b.until_at))::bigint as granted,
            b.cap,
-           (select count(*) from ledger_accounts a left join sums e on e.account = a.id
-             where a.budget = b.id and a.balance <> coalesce(e.amount, 0))::bigint as wrong
-      from budgets b join budget_balances v on v.id = b.id
+           coalesce(x.accounts, 0)::bigint as wrong
+      from budgets b join budget_balances v on v.id = b.id left join wrongs x on x.budget = b.id
 ) w
  where w.used <> w.granted or w.available <> greatest(0, w.cap - w.granted) or w.wrong > 0
  order by w.campaign, w.reward, w.day limit 20

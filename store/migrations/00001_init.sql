@@ -429,7 +429,7 @@ create table grants (
     created_at timestamptz not null default clock_timestamp()
 );
 create index grants_member on grants (member, campaign, reward, at);
-create index grants_campaign on grants (campaign, reward, state, at);
+create index grants_campaign on grants (campaign, reward, state, at) include (points);
 
 -- Whoever grants holds this lock shared, whoever changes a campaign's budgets alone: so a
 -- budget changes between transactions that grant and never within one, and what has been
@@ -497,28 +497,32 @@ end $$;
 -- +goose StatementBegin
 create function set_budget(of_campaign text, of_reward text, new_cap bigint, new_per_day bigint, new_per_member bigint) returns void language plpgsql as $$
 declare
-    b budgets;
+    b       budgets;
+    granted bigint;
 begin
     perform pg_advisory_xact_lock(budgets_lock(of_campaign));
     select * into b from budgets where campaign = of_campaign and reward = of_reward and day = '';
-    if b.id is null then
-        if num_nonnulls(new_cap, new_per_day, new_per_member) = 0 then
-            return;
-        end if;
+    if (b.cap, b.per_day, b.per_member) is not distinct from (new_cap, new_per_day, new_per_member) then
+        return;
+    elsif b.id is null then
         insert into budgets (campaign, reward) values (of_campaign, of_reward) returning * into b;
     end if;
+    -- The grants are counted only where a limit begins: it may be millions of them, and
+    -- everybody who grants waits. One that is changed knows what it has given.
+    select used into granted from budget_balances where id = b.id;
     update budgets set per_day = new_per_day, per_member = new_per_member, cap = new_cap where id = b.id;
-    if new_cap is not null then
-        perform fund_budget(b.id, new_cap, (select coalesce(sum(g.points), 0)::bigint from grants g
-            where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted'));
+    if new_cap is not null and b.cap is distinct from new_cap then
+        perform fund_budget(b.id, new_cap, coalesce(granted, (select coalesce(sum(g.points), 0)::bigint from grants g
+            where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted')));
     end if;
     -- Of the days only the last may still be under way.
     select * into b from budgets where campaign = of_campaign and reward = of_reward and day <> '' order by day desc limit 1;
-    if b.id is not null then
+    if b.id is not null and b.cap is distinct from new_per_day then
+        select used into granted from budget_balances where id = b.id;
         update budgets set cap = new_per_day where id = b.id;
         if new_per_day is not null then
-            perform fund_budget(b.id, new_per_day, (select coalesce(sum(g.points), 0)::bigint from grants g
-                where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted' and g.at >= b.from_at and g.at < b.until_at));
+            perform fund_budget(b.id, new_per_day, coalesce(granted, (select coalesce(sum(g.points), 0)::bigint from grants g
+                where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted' and g.at >= b.from_at and g.at < b.until_at)));
         end if;
     end if;
 end $$;
@@ -531,8 +535,9 @@ end $$;
 -- A lease is drawn from under its own lock alone. Who needs the pool locks it first and then
 -- waits for no lease that he could do without; only when the pool and the own lease together
 -- have too little is every lease waited for. Who has just locked a lease does not wait for the
--- pool. So nobody waits in a circle, but for a transaction that draws from a budget twice
--- while it runs out, which PostgreSQL then breaks off; and a budget is used up to the last point.
+-- pool. So nobody waits in a circle within one draw. Transactions that ask in several rounds
+-- (for stock after a grant, or for two rewards in different orders) may, while a budget runs
+-- out; PostgreSQL breaks one off, and it is taken again. A budget is used up to the last point.
 -- +goose StatementBegin
 create function draw_budget(
     of_budget bigint, own int, need bigint, smallest bigint, key text, out accounts bigint[], out amounts bigint[], out total bigint

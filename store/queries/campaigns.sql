@@ -34,6 +34,21 @@ returning version;
 -- name: SetVersion :exec
 update campaigns set version = $2, version_at = clock_timestamp() where name = $1;
 
+-- name: OtherTimezone :one
+-- A version that counts days by another timezone than the one given, and is current or has
+-- members on their way.
+select v.version, coalesce(v.timezone, '')::text as timezone from campaign_versions v join campaigns c on c.name = v.campaign
+ where v.campaign = sqlc.arg(campaign) and v.timezone <> sqlc.arg(timezone)::text
+   and (v.version = c.version or exists (select from journeys j where j.campaign = v.campaign and j.version = v.version and j.status = 'active'))
+ order by v.version desc limit 1;
+
+-- name: HasDailyBudget :one
+select exists (select from budgets where campaign = $1 and (per_day is not null or day <> ''));
+
+-- name: LockBudgets :exec
+-- Whoever takes stock holds it shared first, as whoever grants does.
+select pg_advisory_xact_lock(budgets_lock($1));
+
 -- name: GetVersion :one
 select * from campaign_versions where campaign = $1 and version = $2;
 
