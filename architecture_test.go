@@ -40,7 +40,7 @@ var house = map[string]struct {
 	"channels/call/calltest":        {may: []string{"channels/call", "channels/outbound"}},
 	"channels/webhook/webhooktest":  {may: []string{"campaign", "channels", "channels/webhook"}},
 	"channels/conformance":          {may: []string{"campaign", "channels"}},
-	"channels/all":                  {may: []string{"campaign", "channels", "channels/call", "channels/console", "channels/mail", "channels/webhook", "channels/wecom/app"}},
+	"channels/all":                  {may: []string{"campaign", "channels", "channels/call", "channels/console", "channels/mail", "channels/sms", "channels/webhook", "channels/wecom/app"}},
 	"activities":                    {may: []string{"campaign", "channels"}, libs: []string{"temporal"}},
 	"starter":                       {may: []string{"campaign", "definitions", "rules", "journey", "optout", "turn", "store"}, libs: []string{"temporal", "prometheus"}},
 	"telemetry":                     {may: []string{"activities", "campaign", "channels", "store"}, libs: []string{"temporal", "otel", "prometheus", "pgx"}},
@@ -59,6 +59,7 @@ var house = map[string]struct {
 	"cmd/banyan":                    {may: []string{"*"}, libs: []string{"temporal", "pgx", "cel", "yaml", "prometheus"}},
 	"channels/mail":                 {may: []string{"campaign", "channels", "optout"}, libs: []string{"mail"}},
 	"channels/mail/mailtest":        {}, // shares no code with what it tests
+	"channels/sms":                  {may: []string{"campaign", "channels", "channels/outbound"}, libs: []string{"yaml"}},
 	"channels/wecom":                {may: []string{"campaign", "channels"}},
 	"channels/wecom/app":            {may: []string{"campaign", "channels", "channels/wecom"}},
 	"fakeplatform":                  {}, // shares no code with what it tests

@@ -60,6 +60,10 @@ func TestSendByAddress(t *testing.T) {
 			identities: in(campaign.IdentityReachable), fails: &channels.Failure{Class: channels.ClassRefused, Reason: "smtp_550", Marks: campaign.IdentityUnreachable},
 			want: campaign.SendResult{Outcome: "refused", Next: "two"}, reason: campaign.ReasonUnreachable, to: "lin@example.com", mark: campaign.IdentityUnreachable,
 		},
+		"found to want none": {
+			identities: in(campaign.IdentityReachable), fails: &channels.Failure{Class: channels.ClassRefused, Reason: "on_the_list", Marks: campaign.IdentityOptedOut},
+			want: campaign.SendResult{Outcome: "refused", Next: "two"}, reason: campaign.ReasonOptedOut, to: "lin@example.com", mark: campaign.IdentityOptedOut,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

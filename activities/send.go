@@ -287,8 +287,12 @@ func (a *Activities) undelivered(o *campaign.Outgoing, end *campaign.Attempt, ne
 		switch {
 		case f.Reason != channels.ReasonDeadline:
 			reason := campaign.ReasonRefused
-			if f.Marks == campaign.IdentityUnreachable {
+			switch f.Marks {
+			case campaign.IdentityUnreachable:
 				reason = campaign.ReasonUnreachable
+			case campaign.IdentityOptedOut: // where the platform keeps the list
+				reason = campaign.ReasonOptedOut
+			case campaign.IdentityReachable:
 			}
 			refuse(end, next, reason)
 		case o.InDoubt: // an earlier attempt may have arrived in time

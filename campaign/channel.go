@@ -16,6 +16,8 @@ type ChannelTraits struct {
 	Subject bool
 	// MaxBytes is how long a text it takes, in bytes of UTF-8; 0: as long as any text.
 	MaxBytes int
+	// MaxCharacters is the same in characters, for a channel that counts those; 0: any.
+	MaxCharacters int
 	// Usual says that it can be the channel of a `send` without `via`: every message has
 	// what it needs, and it reaches every member.
 	Usual bool
@@ -26,6 +28,7 @@ var channelTraits = []ChannelTraits{
 	{Name: "webhook", Usual: true},
 	{Name: "mail", Address: IdentityMail, Subject: true},
 	{Name: "wecom/app", Address: IdentityWecomUser, MaxBytes: 2048},
+	{Name: "sms", Address: IdentityPhone, MaxCharacters: 500}, // with the signature, by the vendors' rules
 }
 
 // ChannelFamily is the word under which a message has the text for a channel that has none
@@ -52,6 +55,37 @@ func viaOf(step Step) []string {
 	return nil
 }
 
+// messagesOf lists the messages that a step sends itself; none for one that has no `via`.
+func messagesOf(step Step) (names []string) {
+	add := func(all ...string) {
+		for _, name := range all {
+			if name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	reminders := func(list []Reminder) {
+		for _, r := range list {
+			add(r.Send)
+		}
+	}
+	if s, ok := step.(*Send); ok {
+		add(s.Message)
+	}
+	if s, ok := step.(*MakeOffer); ok {
+		add(s.Announce)
+		reminders(s.Remind)
+	}
+	if s, ok := step.(*AskQuestion); ok {
+		add(s.Message, s.Again)
+	}
+	if s, ok := step.(*FormTeam); ok {
+		add(s.Announce)
+		reminders(s.Remind)
+	}
+	return names
+}
+
 // Vias lists the channels that a campaign's steps name, each once, in order.
 func (d *Definition) Vias() (names []string) {
 	var look func(Steps)
@@ -60,6 +94,29 @@ func (d *Definition) Vias() (names []string) {
 			for _, name := range viaOf(step) {
 				if !slices.Contains(names, name) {
 					names = append(names, name)
+				}
+			}
+			for _, b := range Children(step) {
+				look(b.Steps)
+			}
+		}
+	}
+	for i := range d.Journeys {
+		look(d.Journeys[i].Steps)
+	}
+	return names
+}
+
+// MessagesBy lists the messages that a campaign's steps send by a channel, each once, in order.
+func (d *Definition) MessagesBy(channel string) (names []string) {
+	var look func(Steps)
+	look = func(steps Steps) {
+		for _, step := range steps {
+			if slices.Contains(viaOf(step), channel) {
+				for _, name := range messagesOf(step) {
+					if !slices.Contains(names, name) {
+						names = append(names, name)
+					}
 				}
 			}
 			for _, b := range Children(step) {

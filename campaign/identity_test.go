@@ -115,7 +115,32 @@ func TestVias(t *testing.T) {
 		}},
 		{Steps: campaign.Steps{&campaign.AskQuestion{Via: []string{"wecom/app"}}, &campaign.Send{}}},
 	}}
+	if got := strings.Join(def.MessagesBy("mail"), " "); got != "" {
+		t.Errorf("steps without messages send %s", got)
+	}
 	if got := strings.Join(def.Vias(), " "); got != "webhook mail console wecom/app" {
 		t.Errorf("Vias() = %s", got)
+	}
+}
+
+func TestMessagesBy(t *testing.T) {
+	t.Parallel()
+	by := func(names ...string) []string { return names }
+	def := campaign.Definition{Journeys: []campaign.Journey{
+		{Steps: campaign.Steps{
+			&campaign.Send{Message: "hello", Via: by("webhook", "sms")},
+			&campaign.Send{Message: "usual"},
+			&campaign.MakeOffer{
+				Announce: "offer", Remind: []campaign.Reminder{{Send: "last-call"}}, Via: by("sms"),
+				Lapsed: campaign.Steps{&campaign.Send{Message: "hello", Via: by("sms")}, &campaign.Send{Message: "mailed", Via: by("mail")}},
+			},
+		}},
+		{Steps: campaign.Steps{
+			&campaign.AskQuestion{Message: "question", Again: "once-more", Via: by("sms")},
+			&campaign.FormTeam{Remind: []campaign.Reminder{{Send: "team-reminder"}}, Via: by("sms")},
+		}},
+	}}
+	if got, want := strings.Join(def.MessagesBy("sms"), " "), "hello offer last-call question once-more team-reminder"; got != want {
+		t.Errorf("MessagesBy(sms) = %s, want %s", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -228,9 +229,14 @@ func (c *checker) message(n node, via []string) string {
 				fmt.Sprintf("give the message one: `%s: {subject: …, text: …}`; without `text` there, the message's own is sent", channel))
 		}
 		// What stands between the braces may turn out shorter than it is written.
-		if bytes := len(filled.ReplaceAllString(textBy(m, channel), "")); traits.MaxBytes > 0 && bytes > traits.MaxBytes {
-			c.problem(n, "too-long-for-channel", fmt.Sprintf("message %q has %d bytes, not counting what is filled in, and %s takes %d", name, bytes, channel, traits.MaxBytes),
+		written := filled.ReplaceAllString(textBy(m, channel), "")
+		if traits.MaxBytes > 0 && len(written) > traits.MaxBytes {
+			c.problem(n, "too-long-for-channel", fmt.Sprintf("message %q has %d bytes, not counting what is filled in, and %s takes %d", name, len(written), channel, traits.MaxBytes),
 				fmt.Sprintf("give it a shorter text for this channel: `%s: …`; a Chinese character takes three bytes", campaign.ChannelFamily(channel)))
+		}
+		if count := utf8.RuneCountInString(written); traits.MaxCharacters > 0 && count > traits.MaxCharacters {
+			c.problem(n, "too-long-for-channel", fmt.Sprintf("message %q has %d characters, not counting what is filled in, and %s takes %d", name, count, channel, traits.MaxCharacters),
+				fmt.Sprintf("give it a shorter text for this channel: `%s: …`", campaign.ChannelFamily(channel)))
 		}
 	}
 	if m.Text != "" || len(m.Texts) == 0 {

@@ -182,6 +182,7 @@ brackets behind the message. Each section shows a file and what is said of it; b
 banyan check --format=json spring.yaml     # for programs: line, column, path, check, message, hint
 banyan check --format=github *.yaml        # annotations in a GitHub workflow
 banyan check --strict spring.yaml          # warnings refuse too
+banyan check --sms-templates approved.yaml spring.yaml  # what goes by sms and fits no approved template
 ` + "```\n" + `
 The status is 0 when every file is accepted, 1 when one is refused or cannot be read, 2 when the command was called in a wrong way.
 

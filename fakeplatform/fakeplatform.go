@@ -43,12 +43,13 @@ const (
 	ServerError Fault = "server_error" // HTTP 502, nothing is done
 	Blocked     Fault = "blocked"      // errcode 45009, as if the minute's limit were used up: for a minute
 	NoIP        Fault = "no_ip"        // errcode 60020: the caller's address is not on the list
+	Throttled   Fault = "throttled"    // the gateway for texts answers 429, to come again in seven seconds
 )
 
-// Received is a message that a person got.
+// Received is a message that a person got: by an app, or as an SMS.
 type Received struct {
-	Person string
-	App    int
+	Person string // a userid, or a phone number
+	App    int    // 0: it is an SMS
 	Text   string
 	At     time.Time
 }
@@ -62,6 +63,8 @@ type Options struct {
 	Staff []string
 	// Parallel is how many calls of one API it takes at once; 5 unless set.
 	Parallel int
+	// SMS is an account of Tencent Cloud SMS, and of a gateway for texts.
+	SMS SMSAccount
 	// Clock is its clock; a new one unless set.
 	Clock *Clock
 }
@@ -87,6 +90,11 @@ type Record struct {
 	WhileBlocked  int // calls while the API was blocked: 45009
 	Dropped       int // messages above a member's limit, silently
 	Repeated      int // messages that its duplicate check held back
+
+	SMSRequests int // of SendSms and to the gateway
+	SMSUnsigned int // … whose signature was missing, wrong or old
+	SMSSent     int // texts that were handed to a phone
+	SMSRepeated int // requests to the gateway under a key that it had taken
 }
 
 // Platform is a fake platform. It implements http.Handler.
@@ -109,17 +117,20 @@ type Platform struct {
 	seen     map[string]time.Time // by app, person and content: until when a repeat is held back
 	record   Record
 	day      map[string]int // person-times by day
+	texts    texts
 }
 
 // New makes a platform.
 func New(opts Options) *Platform {
 	opts.Parallel = cmp.Or(opts.Parallel, 5)
-	p := &Platform{opts: opts, clock: opts.Clock, stop: make(chan struct{}), seen: map[string]time.Time{}, day: map[string]int{}}
+	p := &Platform{opts: opts, clock: opts.Clock, stop: make(chan struct{}), seen: map[string]time.Time{}, day: map[string]int{}, texts: newTexts()}
 	if p.clock == nil {
 		p.clock = new(Clock)
 	}
 	p.mux.HandleFunc("GET /cgi-bin/gettoken", p.getToken)
 	p.mux.HandleFunc("POST /cgi-bin/message/send", p.sendMessage)
+	p.mux.HandleFunc("POST /{$}", p.tencent)
+	p.mux.HandleFunc("POST /sms", p.gateway)
 	p.mux.HandleFunc("GET /{$}", p.page)
 	return p
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/channels/wecom/app"
 )
@@ -25,6 +26,7 @@ type Config struct {
 	Console console.Config
 	Webhook webhook.Config
 	Mail    mail.Config
+	SMS     sms.Config
 	// WecomApp is left out where its account names no company.
 	WecomApp app.Config
 	// Call is how services are called. They are always there: a journey that calls one
@@ -47,6 +49,13 @@ func Build(cfg Config) (set channels.Set, standard string, err error) {
 	}
 	if cfg.Mail.URL != "" {
 		c, err := mail.New(cfg.Mail)
+		if err != nil {
+			return channels.Set{}, "", err
+		}
+		list = append(list, c)
+	}
+	if cfg.SMS.Provider != "" {
+		c, err := sms.New(cfg.SMS)
 		if err != nil {
 			return channels.Set{}, "", err
 		}

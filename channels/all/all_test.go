@@ -11,6 +11,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/optout"
 )
@@ -25,6 +26,7 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	post := mail.Config{URL: "smtp://smtp.example.com", From: "hello@example.com", Links: links}
+	texts := sms.Config{Provider: sms.ProviderGateway, URL: "https://sms.example.com/banyan?token=t0ken", Secret: secret}
 	for name, c := range map[string]struct {
 		cfg      all.Config
 		names    []string
@@ -42,6 +44,9 @@ func TestBuild(t *testing.T) {
 		"mail beside":         {cfg: all.Config{Console: desk, Webhook: hook, Mail: post}, names: []string{"webhook", "console", "mail", "call"}, standard: "webhook"},
 		"mail as the default": {cfg: all.Config{Console: desk, Mail: post, Default: "mail"}, problem: `cannot be "mail"`},
 		"mail alone":          {cfg: all.Config{Mail: post}, problem: "set BANYAN_WEBHOOK_URL too"},
+		"sms beside":          {cfg: all.Config{Console: desk, SMS: texts}, names: []string{"console", "sms", "call"}, standard: "console"},
+		"sms as the default":  {cfg: all.Config{Console: desk, SMS: texts, Default: "sms"}, problem: `cannot be "sms"`},
+		"bad sms":             {cfg: all.Config{Console: desk, SMS: sms.Config{Provider: "pigeon"}}, problem: "BANYAN_SMS_PROVIDER"},
 		"bad mail":            {cfg: all.Config{Console: desk, Mail: mail.Config{URL: "smtp://x"}}, problem: "BANYAN_PUBLIC_URL"},
 		"bad section":         {cfg: all.Config{Console: desk, Webhook: webhook.Config{URL: "ftp://x"}}, problem: "BANYAN_WEBHOOK_URL"},
 	} {
@@ -61,7 +66,10 @@ func TestBuild(t *testing.T) {
 }
 
 func TestPrintingTheConfigurationShowsNoSecret(t *testing.T) {
-	cfg := all.Config{Webhook: webhook.Config{URL: "https://user:passw0rd@shop.example.com/t0ken?key=t0ken", Secret: secret}}
+	cfg := all.Config{
+		Webhook: webhook.Config{URL: "https://user:passw0rd@shop.example.com/t0ken?key=t0ken", Secret: secret},
+		SMS:     sms.Config{Provider: "tencent", URL: "https://user:passw0rd@sms.example.com", SecretKey: secret, Secret: secret},
+	}
 	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
 		text := fmt.Sprintf(format, cfg)
 		for _, hidden := range []string{"passw0rd", "t0ken", secret} {

@@ -12,6 +12,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/channels/wecom"
 	"github.com/banyanhq/banyan/channels/wecom/app"
@@ -51,6 +52,29 @@ func (r *reader) setting(name string) string {
 		return strings.TrimSpace(string(text))
 	}
 	return ""
+}
+
+// maxTemplates bounds a file of approved templates: a thousand of the longest.
+const maxTemplates = 4 << 20
+
+// file reads the file that a setting names; nil where it is not set.
+func (r *reader) file(name string) []byte {
+	path := r.getenv(name)
+	if path == "" {
+		return nil
+	}
+	text, err := os.ReadFile(path)
+	switch {
+	case err != nil:
+		r.fail(name + " names a file that cannot be read: " + path)
+	case len(text) > maxTemplates:
+		r.fail(name + " names a file of more than 4 MiB: " + path)
+	case strings.TrimSpace(string(text)) == "":
+		r.fail(name + " names an empty file: " + path)
+	default:
+		return text
+	}
+	return nil
 }
 
 // yes reads a setting that is true or false.
@@ -113,6 +137,13 @@ func readChannels(e *env) (cfg all.Config, links optout.Links, err error) {
 			URL: r.setting("BANYAN_MAIL_URL"), Password: r.setting("BANYAN_MAIL_PASSWORD"), From: r.setting("BANYAN_MAIL_FROM"),
 			AllowPlain: r.yes("BANYAN_MAIL_ALLOW_PLAIN"), Connections: r.count("BANYAN_MAIL_CONNECTIONS"),
 		},
+		SMS: sms.Config{
+			Provider: r.setting("BANYAN_SMS_PROVIDER"), URL: r.setting("BANYAN_SMS_URL"), Sign: r.setting("BANYAN_SMS_SIGN"),
+			Templates: r.file("BANYAN_SMS_TEMPLATES_FILE"), OptOut: r.setting("BANYAN_SMS_OPT_OUT"), OptOutText: r.setting("BANYAN_SMS_OPT_OUT_TEXT"),
+			MaxParts: r.count("BANYAN_SMS_MAX_PARTS"), SecretID: r.setting("BANYAN_SMS_SECRET_ID"), SecretKey: r.setting("BANYAN_SMS_SECRET_KEY"),
+			App: r.setting("BANYAN_SMS_APP"), Region: r.setting("BANYAN_SMS_REGION"),
+			Secret: r.setting("BANYAN_SMS_SECRET"), AllowPrivate: r.yes("BANYAN_SMS_ALLOW_PRIVATE"),
+		},
 		WecomApp: app.Config{
 			Account: wecom.Account{URL: r.setting("BANYAN_WECOM_URL"), Corp: r.setting("BANYAN_WECOM_CORP"), Secret: r.setting("BANYAN_WECOM_SECRET")},
 			Agent:   r.number("BANYAN_WECOM_AGENT"),
@@ -138,7 +169,7 @@ const checkLimit = 15 * time.Second
 // would take messages. Where none is configured, the doctor was called for the data alone.
 func channelFindings(ctx context.Context, e *env) []store.Finding {
 	cfg, _, err := readChannels(e)
-	if err == nil && cfg.Webhook.URL == "" && cfg.Mail.URL == "" && cfg.WecomApp.Account.Corp == "" {
+	if err == nil && cfg.Webhook.URL == "" && cfg.Mail.URL == "" && cfg.SMS.Provider == "" && cfg.WecomApp.Account.Corp == "" {
 		return nil
 	}
 	var set channels.Set

@@ -17,6 +17,8 @@ type checkCommand struct {
 	Format   string   `enum:"text,json,github" default:"text" help:"text for people, json for programs, github for the annotations of a GitHub workflow."`
 	Strict   bool     `help:"Let warnings refuse a file too."`
 	Entrants int64    `placeholder:"N" help:"How many members are expected: says what each drive costs, and which one to use."`
+	// SMSTemplates is a file as BANYAN_SMS_TEMPLATES_FILE names one.
+	SMSTemplates string `name:"sms-templates" placeholder:"FILE" help:"The templates that your SMS provider has approved: says which messages that go by sms fit none of them, and refuses the file."`
 }
 
 type checked struct {
@@ -24,6 +26,8 @@ type checked struct {
 	OK       bool                 `json:"ok"`
 	Problems definitions.Problems `json:"problems"`
 	Costs    []definitions.Cost   `json:"costs,omitempty"`
+	// NoSMSTemplate are the messages that go by sms and fit no approved template.
+	NoSMSTemplate []string `json:"no_sms_template,omitempty"`
 }
 
 // Run checks files without a server. A file that cannot be read is told, and the others
@@ -36,6 +40,10 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 		c.Format = "json"
 	}
 	results, failed := make([]checked, 0, len(c.Files)), false
+	fits, err := smsTemplates(e, c.SMSTemplates)
+	if err != nil {
+		return err
+	}
 	for _, file := range c.Files {
 		def, problems, err := checkFile(e, file)
 		if err != nil {
@@ -50,9 +58,12 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 		if def != nil && c.Entrants > 0 {
 			result.Costs = definitions.Costs(def, c.Entrants)
 		}
+		if def != nil && fits != nil {
+			result.NoSMSTemplate = fits(def)
+			result.OK = result.OK && len(result.NoSMSTemplate) == 0
+		}
 		results = append(results, result)
 	}
-	var err error
 	switch c.Format {
 	case "json":
 		err = writeJSON(e.Stdout, results)
@@ -61,6 +72,9 @@ func (c *checkCommand) Run(e *env, g *Globals) error {
 		for _, r := range results {
 			for _, problem := range r.Problems {
 				p.line("%s", annotation(problem, c.Strict))
+			}
+			if len(r.NoSMSTemplate) > 0 {
+				p.line("::error file=%s,title=no_sms_template::%s", commandProperty.Replace(r.File), commandData.Replace(noTemplate(r.NoSMSTemplate)))
 			}
 		}
 		err = p.err
@@ -114,6 +128,9 @@ func (c *checkCommand) text(e *env, results []checked) error {
 	for _, r := range results {
 		if len(r.Problems) > 0 && p.err == nil {
 			_, p.err = io.WriteString(e.Stderr, r.Problems.Text(e.Color))
+		}
+		if len(r.NoSMSTemplate) > 0 && p.err == nil {
+			_, p.err = fmt.Fprintf(e.Stderr, "%s: %s\n", r.File, noTemplate(r.NoSMSTemplate))
 		}
 		if r.OK {
 			p.line("%s: ok", r.File)

@@ -21,7 +21,7 @@ import (
 )
 
 type devCommand struct {
-	FakePlatform bool   `help:"Run a fake chat platform too: messages to staff by wecom/app appear on its page."`
+	FakePlatform bool   `help:"Run a fake platform too: messages to staff by wecom/app, and texts by sms, appear on its page."`
 	FakeListen   string `help:"Where the fake platform listens." name:"fake-platform-listen" default:"127.0.0.1:8090" placeholder:"ADDRESS"`
 }
 
@@ -71,7 +71,7 @@ func (c *devCommand) dev(ctx context.Context, e *env, stack *devstack.Stack) err
 		p.line("Temporal  %s", stack.TemporalUI)
 	}
 	if platform != nil {
-		p.line("Phones    %s  (wecom/app; account %s, userids %s)", platform.url, platformCorp, strings.Join(platformStaff, ", "))
+		p.line("Phones    %s  (wecom/app; account %s, userids %s; sms to any number)", platform.url, platformCorp, strings.Join(platformStaff, ", "))
 	}
 	if keyFile != "" {
 		p.line("key       %s  (kept in %s)", s.AdminKey, keyFile)

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/fakeplatform"
 )
 
@@ -14,6 +15,7 @@ const (
 	platformCorp   = "ww0123456789abcdef"
 	platformSecret = "the fake platform's secret"
 	platformAgent  = 1000002
+	platformTexts  = "the secret of the fake platform's gateway for texts"
 )
 
 var platformStaff = []string{"ZhangSan", "LiSi", "WuMei"}
@@ -30,7 +32,10 @@ func startPlatform(ctx context.Context, address string) (*devPlatform, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := fakeplatform.New(fakeplatform.Options{Corp: platformCorp, Secret: platformSecret, Agent: platformAgent, Staff: platformStaff})
+	own := fakeplatform.New(fakeplatform.Options{
+		Corp: platformCorp, Secret: platformSecret, Agent: platformAgent, Staff: platformStaff,
+		SMS: fakeplatform.SMSAccount{GatewaySecret: platformTexts},
+	})
 	p := &devPlatform{
 		url: apiURL(listener), own: own, server: &http.Server{Handler: own, ReadHeaderTimeout: 5 * time.Second},
 	}
@@ -38,11 +43,13 @@ func startPlatform(ctx context.Context, address string) (*devPlatform, error) {
 	return p, nil
 }
 
-// settings are those by which the programs use it.
+// settings are those by which the programs use it. Texts go to its gateway: approved
+// templates hold here only where the environment names them.
 func (p *devPlatform) settings() map[string]string {
 	return map[string]string{
 		"BANYAN_WECOM_URL": p.url, "BANYAN_WECOM_CORP": platformCorp, "BANYAN_WECOM_SECRET": platformSecret,
-		"BANYAN_WECOM_AGENT": strconv.Itoa(platformAgent),
+		"BANYAN_WECOM_AGENT":  strconv.Itoa(platformAgent),
+		"BANYAN_SMS_PROVIDER": sms.ProviderGateway, "BANYAN_SMS_URL": p.url + "/sms", "BANYAN_SMS_SECRET": platformTexts, "BANYAN_SMS_ALLOW_PRIVATE": "true",
 	}
 }
 

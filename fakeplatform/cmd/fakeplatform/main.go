@@ -1,5 +1,5 @@
 // Command fakeplatform runs the fake platform on this machine, to develop campaigns
-// against: WeCom's API and, at its root, a page of what everybody received.
+// against: WeCom's API, a gateway for texts and, at its root, a page of what everybody received.
 package main
 
 import (
@@ -30,11 +30,15 @@ func run() error {
 	secret := flag.String("secret", "a secret of the fake platform", "the app's secret")
 	agent := flag.Int("agent", 1000002, "the app's number")
 	staff := flag.String("staff", "ZhangSan,LiSi,WuMei", "the userids whom the app can see, separated by commas")
+	texts := flag.String("sms-secret", "a secret of the fake gateway for texts", "the secret of the gateway for texts")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	platform := fakeplatform.New(fakeplatform.Options{Corp: *corp, Secret: *secret, Agent: *agent, Staff: strings.Split(*staff, ",")})
+	platform := fakeplatform.New(fakeplatform.Options{
+		Corp: *corp, Secret: *secret, Agent: *agent, Staff: strings.Split(*staff, ","),
+		SMS: fakeplatform.SMSAccount{GatewaySecret: *texts},
+	})
 	defer platform.Close()
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", *listen)
@@ -48,7 +52,11 @@ Settings of banyan serve and banyan worker:
   BANYAN_WECOM_CORP=%[2]s
   BANYAN_WECOM_SECRET=%[3]q
   BANYAN_WECOM_AGENT=%[4]d
-`, listener.Addr(), *corp, *secret, *agent)
+  BANYAN_SMS_PROVIDER=gateway
+  BANYAN_SMS_URL=http://%[1]s/sms
+  BANYAN_SMS_SECRET=%[5]q
+  BANYAN_SMS_ALLOW_PRIVATE=true
+`, listener.Addr(), *corp, *secret, *agent, *texts)
 	server := &http.Server{Handler: platform, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		<-ctx.Done()
