@@ -47,7 +47,7 @@ type size struct {
 // suite lists every benchmark in the order in which they run: the short ones first.
 func suite() []*benchmark {
 	return []*benchmark{
-		decisionBench(), checkBench(), audienceBench(), eventsBench(), grantsBench(), ledgerBench(), matchingBench(), historyBench(), journeysBench(), waitingBench(), millionBench(), broadcastBench(), tuningBench(),
+		decisionBench(), checkBench(), fraudBench(), audienceBench(), eventsBench(), grantsBench(), ledgerBench(), matchingBench(), historyBench(), journeysBench(), waitingBench(), millionBench(), broadcastBench(), tuningBench(),
 	}
 }
 
