@@ -1,12 +1,14 @@
 package activities_test
 
 import (
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
 	"github.com/banyanhq/banyan/activities"
@@ -101,5 +103,36 @@ func TestSendByAddress(t *testing.T) {
 				t.Errorf("the mark is on %+v", d.recorded[0].Identity)
 			}
 		})
+	}
+}
+
+// TestAnAddressThatDoesNotOpen waits for somebody who sets the key, as an account does that
+// is not in order. A channel that needs no address goes on.
+func TestAnAddressThatDoesNotOpen(t *testing.T) {
+	t.Parallel()
+	for channel, want := range map[string]string{"one": "config", "two": ""} {
+		d := &desk{out: message(), safe: true}
+		d.out.Identities = []campaign.Identity{{ID: 3, Kind: campaign.IdentityMail, Sealed: true, Hash: []byte{1}, State: campaign.IdentityReachable}}
+		var suite testsuite.WorkflowTestSuite
+		suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
+		env := suite.NewTestActivityEnvironment()
+		a := &activities.Activities{
+			Messages: d, Channels: channels.New(postal{line{d, "one"}}, line{d, "two"}), Log: slog.New(slog.DiscardHandler), GiveUp: time.Hour,
+		}
+		env.RegisterActivityWithOptions(a.Send, activity.RegisterOptions{Name: campaign.ActivitySend})
+		_, err := env.ExecuteActivity(campaign.ActivitySend, "k", channel)
+		var failed *temporal.ApplicationError
+		if want == "" {
+			if err != nil || len(d.delivered) != 1 {
+				t.Errorf("%s: %v, %d delivered", channel, err, len(d.delivered))
+			}
+			continue
+		}
+		if !errors.As(err, &failed) || failed.Type() != want || len(d.delivered) != 0 {
+			t.Errorf("%s: %v, %d delivered", channel, err, len(d.delivered))
+		}
+		if len(d.notDone) != 1 || d.notDone[0] != "address_sealed" || len(d.settled) != 0 {
+			t.Errorf("%s: recorded %+v", channel, d.recorded)
+		}
 	}
 }

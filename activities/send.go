@@ -240,6 +240,9 @@ func unreached(o *campaign.Outgoing, via channels.Channel) (reason string) {
 	return to.Unreached(o.Kind)
 }
 
+// reasonSealed is why a message waits whose address the configured key does not open.
+const reasonSealed = "address_sealed"
+
 // deliver hands a message to its channel and says how that ended.
 func (a *Activities) deliver(ctx context.Context, o *campaign.Outgoing, channel string) (campaign.Attempt, *channels.Failure) {
 	body, next, _ := o.Body(channel)
@@ -247,7 +250,13 @@ func (a *Activities) deliver(ctx context.Context, o *campaign.Outgoing, channel 
 	end := campaign.Attempt{Of: o, Channel: channel}
 	m := message(o, channel, body)
 	m.To, _ = identity(o, via)
-	receipt, err := via.Deliver(ctx, m)
+	var receipt channels.Receipt
+	var err error
+	if m.To.Sealed { // somebody has to set the key, as one sets a password
+		err = channels.Misconfigured(reasonSealed, nil)
+	} else {
+		receipt, err = via.Deliver(ctx, m)
+	}
 	if err == nil {
 		end.State, end.ProviderID, end.Returned = campaign.SendSent, receipt.ProviderID, receipt.Returned
 		return end, nil

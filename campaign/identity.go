@@ -62,7 +62,8 @@ type Identity struct {
 	ID      int64
 	Kind    IdentityKind
 	Account string
-	Address string // empty where only an opt-out is known
+	Address string // empty where only a state is known, and where it is Sealed
+	Sealed  bool   // there is an address, and the configured key does not open it
 	Hash    []byte // of the address, to change what is known of this one and no later one
 	State   IdentityState
 }
@@ -81,7 +82,7 @@ func (i *Identity) Unreached(kind MessageKind) (reason string) {
 		return ReasonOptedOut
 	case i.State == IdentityUnreachable:
 		return ReasonUnreachable
-	case i.Address == "":
+	case i.Address == "" && !i.Sealed:
 		return ReasonNoAddress
 	}
 	return ""

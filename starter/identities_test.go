@@ -66,6 +66,39 @@ func TestIdentities(t *testing.T) {
 	}
 }
 
+// TestNothingOfAnAddressIsKept: by a hash without a key of a body with a phone number the
+// number would be found in a minute, by trying all. These calls may be repeated as they are.
+func TestNothingOfAnAddressIsKept(t *testing.T) {
+	a := serve(t)
+	a.must("PUT", "/v1/members/m-1", `{}`)
+	a.must("PUT", "/v1/members/a%2Fb", `{}`)
+	for _, c := range []struct{ method, path, body, format string }{
+		{"PUT", "/v1/members/m-1/identities/phone", `{"address":"13800000001"}`, ""},
+		{"PUT", "/v1/members/a%2Fb/identities/phone", `{"address":"13800000001"}`, ""},
+		{"PUT", "/v1/members/m-1/%69dentities/phone", `{"address":"13800000001"}`, ""},
+		{"POST", "/v1/identities/batch", `{"member":"m-1","kind":"phone","address":"13800000001"}`, "application/x-ndjson"},
+		{"POST", "/v1/identities/find", `{"kind":"phone","address":"13800000001"}`, ""},
+		{"DELETE", "/v1/members/a%2Fb/identities", "", ""},
+	} {
+		for range 2 {
+			headers := []string{"Idempotency-Key", c.method + c.path}
+			if c.format != "" {
+				headers = append(headers, "Content-Type", c.format)
+			}
+			if got := a.do(c.method, c.path, c.body, headers...); got.status >= 300 || got.header.Get("Idempotency-Replayed") != "" {
+				t.Errorf("%s %s: %d %s, replayed %q", c.method, c.path, got.status, got.body, got.header.Get("Idempotency-Replayed"))
+			}
+		}
+	}
+	var kept int
+	if err := a.row("select count(*) from idempotency").Scan(&kept); err != nil || kept != 0 {
+		t.Errorf("%d are kept, %v", kept, err)
+	}
+	if a.must("PUT", "/v1/members/m-2", `{}`, "Idempotency-Key", "k"); a.must("PUT", "/v1/members/m-2", `{}`, "Idempotency-Key", "k").header.Get("Idempotency-Replayed") == "" {
+		t.Error("a member's own call is not kept")
+	}
+}
+
 // TestOptOutLink follows the link at the end of a mail, without a key.
 func TestOptOutLink(t *testing.T) {
 	links, err := optout.New("https://banyan.example.com", "a secret of more than sixteen bytes")

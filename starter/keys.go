@@ -43,7 +43,7 @@ type KeyList struct {
 func (s *Server) registerKeys() {
 	handle(s, operation{
 		id: "create-key", method: http.MethodPost, path: "/v1/keys", tag: "keys", scope: store.ScopeAdmin, status: http.StatusCreated,
-		summary: "Make a key", detail: "The one write that heeds no Idempotency-Key: its answer is kept nowhere.",
+		summary: "Make a key", detail: "It heeds no Idempotency-Key: its answer is kept nowhere.",
 		errors: []int{http.StatusBadRequest, http.StatusUnprocessableEntity},
 	}, s.createKey)
 	handle(s, operation{

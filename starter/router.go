@@ -71,6 +71,8 @@ const (
 	tendEvery = 2 * time.Second
 	// expireAtOnce is how many reservations of points are given back in one transaction.
 	expireAtOnce = 200
+	// forgetAtOnce is how many old counts of what receivers got are dropped in one.
+	forgetAtOnce = 5_000
 )
 
 // Route decides what events and changed members call for until ctx is done: the first half.
@@ -197,12 +199,9 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 	if _, err := r.Store.EndDrained(ctx); err != nil {
 		return 0, err
 	}
-	for n := expireAtOnce; n == expireAtOnce && ctx.Err() == nil; {
-		var err error
-		if n, err = r.Store.ExpireRedemptions(ctx, expireAtOnce); err != nil {
-			return 0, err
-		}
-	}
+	// What cannot be swept now holds up no campaign.
+	r.sweep(ctx, "reservations that have expired", expireAtOnce, r.Store.ExpireRedemptions)
+	r.sweep(ctx, "counts of what receivers got", forgetAtOnce, r.Store.ForgetSends)
 	running, err := r.Store.RunningCampaigns(ctx)
 	if err != nil {
 		return 0, err
@@ -224,6 +223,17 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 		}
 	}
 	return 0, nil
+}
+
+// sweep goes on for as long as it finds as much as it takes at a time.
+func (r *Router) sweep(ctx context.Context, what string, atOnce int, do func(context.Context, int) (int, error)) {
+	for n := atOnce; n == atOnce && ctx.Err() == nil; {
+		var err error
+		if n, err = do(ctx, atOnce); err != nil && ctx.Err() == nil {
+			r.Log.WarnContext(ctx, "not swept for now", "what", what, "code", campaign.CodeOf(err), "error", err)
+			return
+		}
+	}
 }
 
 func (r *Router) sweepWorkflow(ctx context.Context, name string) error {

@@ -2,11 +2,14 @@ package store_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/store"
 )
 
 const calling = `
@@ -236,5 +239,55 @@ func TestACallThatIsGivenUpIsSettled(t *testing.T) {
 	list, err := w.MemberMessages(ctx, "m-1")
 	if err != nil || len(list) != 0 {
 		t.Errorf("%v, %v", list, err)
+	}
+}
+
+// An address that does not open holds up what goes to it, and nothing else: neither the
+// member's calls and webhooks nor the messages beside hers.
+func TestAnAddressThatDoesNotOpenHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	w := newWall(t, calling, nil)
+	keys, err := store.ParseAddressKeys(keyA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.WithAddressKeys(w.Store, keys)
+	broken, whole := w.claimed("m-1"), w.claimed("m-2")
+	if err := w.PutIdentities(ctx,
+		mailOf("m-1", "lin@example.com"), store.IdentityPut{Member: "m-1", Kind: "phone", Address: "+8613800000001"}, mailOf("m-2", "mei@example.com"),
+	); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Pool().Exec(ctx, `update identities set address = '\x0102' where member = 'm-1' and kind = 'mail'`); err != nil {
+		t.Fatal(err)
+	}
+	read := func() map[string]campaign.Outgoing {
+		t.Helper()
+		list, err := w.Outgoing(ctx, broken.Key, whole.Key)
+		if err != nil || len(list) != 2 {
+			t.Fatalf("%d messages, %v", len(list), err)
+		}
+		return map[string]campaign.Outgoing{list[0].Member: list[0], list[1].Member: list[1]}
+	}
+	out := read()
+	for member, want := range map[string]string{"m-1": "mail  true; phone +8613800000001 false", "m-2": "mail mei@example.com false"} {
+		var got []string
+		for _, kind := range []campaign.IdentityKind{"mail", "phone"} {
+			o := out[member]
+			if i := o.Identity(kind, ""); i.ID != 0 {
+				got = append(got, fmt.Sprintf("%s %s %v", i.Kind, i.Address, i.Sealed))
+			}
+		}
+		if strings.Join(got, "; ") != want {
+			t.Errorf("%s is reached by %q, want %q", member, strings.Join(got, "; "), want)
+		}
+	}
+	// A worker that was started before there was a key.
+	store.WithAddressKeys(w.Store, nil)
+	for member, o := range read() {
+		if i := o.Identity("mail", ""); !i.Sealed || i.Address != "" || i.ID == 0 {
+			t.Errorf("without the key %s is reached by %+v", member, i)
+		}
 	}
 }

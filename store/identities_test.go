@@ -126,6 +126,9 @@ func TestANoOutlivesTheAddress(t *testing.T) {
 			{"a new address", func() { b.put(mailOf("m-1", "mei@example.com")) }, "mail  m***@example.com reachable"},
 			{"she opts out", func() { b.optOut("m-1", true) }, "mail  m***@example.com opted_out one_click"},
 			{"and again", func() { b.optOut("m-1", true) }, "mail  m***@example.com opted_out one_click"},
+			{"a service mail bounces", func() {
+				b.put(store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityUnreachable, Reason: "bounced"})
+			}, "mail  m***@example.com opted_out one_click"},
 			{"a new address", func() { b.put(mailOf("m-1", "lan@example.com")) }, "mail  l***@example.com opted_out one_click"},
 			{"it is removed", func() { b.remove("m-1") }, "mail   opted_out one_click"},
 			{"an import brings it back", func() { b.put(mailOf("m-1", "lan@example.com")) }, "mail  l***@example.com opted_out one_click"},
@@ -136,6 +139,19 @@ func TestANoOutlivesTheAddress(t *testing.T) {
 			{"only a no is known", func() {
 				b.put(store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityOptedOut, Reason: "by telephone"})
 			}, "mail   opted_out by telephone"},
+			{"of one call the no outlives the bounce", func() {
+				b.put(
+					store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityReachable},
+					store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityOptedOut, Reason: "by letter"},
+					store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityUnreachable, Reason: "bounced"},
+				)
+			}, "mail   opted_out by letter"},
+			{"and a yes what was known", func() {
+				b.put(
+					store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityUnreachable, Reason: "bounced"},
+					store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityReachable, Reason: "asked"}, mailOf("m-1", "lin@example.com"),
+				)
+			}, "mail  l***@example.com reachable asked"},
 			{"she is forgotten", func() {
 				if err := b.EraseIdentities(t.Context(), "m-1"); err != nil {
 					t.Fatal(err)
@@ -242,8 +258,11 @@ func TestAddressKeys(t *testing.T) {
 		}
 	}
 	whole("the first key")
-	b.open(keyB + "," + keyA)
-	whole("a new key before the old one")
+	// A key is changed while programs that were started before go on and start again.
+	for _, keys := range []string{keyA + "," + keyB, keyA, keyA + "," + keyB, keyB + "," + keyA, keyA + "," + keyB, keyB + "," + keyA} {
+		b.open(keys)
+		whole("while it is changed")
+	}
 	b.open(keyB)
 	whole("the new key alone")
 	for name, keys := range map[string]string{"the old key": keyA, "no key": ""} {
@@ -335,4 +354,176 @@ func TestParseAddressKeys(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+// TestTheFirstOfTwoIsNotLost tells of a member of whom nothing is known yet from two sides
+// at once: one says that she has opted out, one what her address is.
+func TestTheFirstOfTwoIsNotLost(t *testing.T) {
+	t.Parallel()
+	no := store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityOptedOut, Reason: "by telephone"}
+	for name, puts := range map[string][2]store.IdentityPut{
+		"the no first":      {no, mailOf("m-1", "lin@example.com")},
+		"the address first": {mailOf("m-1", "lin@example.com"), no},
+	} {
+		b := newBook(t)
+		// Whoever writes of her is held up until both have come.
+		held, err := b.Pool().Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := held.Exec(t.Context(), "select from members where id = 'm-1' for update"); err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		for i, put := range puts {
+			group.Go(func() {
+				if err := b.PutIdentities(t.Context(), put); err != nil {
+					t.Error(err)
+				}
+			})
+			until(t, "the call waits", func() bool { return waiting(t, b.Store, "%") == i+1 })
+		}
+		if err := held.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if group.Wait(); b.says("m-1") != "mail  l***@example.com opted_out by telephone" {
+			t.Errorf("%s: %q", name, b.says("m-1"))
+		}
+	}
+}
+
+// TestALinkIsTheMailboxs: whoever follows the link in a mail says no for the mailbox, and
+// nobody else who has the same address is written to there.
+func TestALinkIsTheMailboxs(t *testing.T) {
+	t.Parallel()
+	for _, keys := range []string{"", keyA} {
+		b := newBook(t)
+		b.open(keys)
+		asks := func(member string) {
+			b.put(store.IdentityPut{Member: member, Kind: "mail", State: campaign.IdentityReachable, Reason: "asked"})
+		}
+		b.put(mailOf("m-1", "lin@example.com"), mailOf("m-2", "Lin@example.com"), mailOf("m-3", "mei@example.com"))
+		for _, step := range []struct {
+			what                string
+			do                  func()
+			first, second, last string
+		}{
+			{"one of two", func() { b.optOut("m-1", true) }, "l***@example.com opted_out one_click", "L***@example.com opted_out one_click", "m***@example.com reachable"},
+			{"the other asks for it", func() { asks("m-2") }, "l***@example.com opted_out one_click", "L***@example.com reachable asked", "m***@example.com reachable"},
+			{"the link again", func() { b.optOut("m-1", true) }, "l***@example.com opted_out one_click", "L***@example.com opted_out one_click", "m***@example.com reachable"},
+			{
+				"a third is told of with the address", func() { b.put(mailOf("m-3", "LIN@example.com")) },
+				"l***@example.com opted_out one_click", "L***@example.com opted_out one_click", "L***@example.com opted_out one_click",
+			},
+			{"all ask for it", func() { asks("m-1"); asks("m-2"); asks("m-3") }, "l***@example.com reachable asked", "L***@example.com reachable asked", "L***@example.com reachable asked"},
+			{"a call says no for one", func() {
+				b.put(store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityOptedOut, Reason: "by telephone"}, mailOf("m-3", "mei@example.com"))
+			}, "l***@example.com opted_out by telephone", "L***@example.com reachable asked", "m***@example.com reachable asked"},
+			{
+				"and not for who comes later", func() { b.put(mailOf("m-3", "lin@example.com")) },
+				"l***@example.com opted_out by telephone", "L***@example.com reachable asked", "l***@example.com reachable asked",
+			},
+			{
+				"she has another address, where nobody said no", func() {
+					b.optOut("m-3", true)
+					b.put(mailOf("m-3", "mei@example.com"))
+					asks("m-2")
+					b.put(mailOf("m-2", "Mei@example.com"))
+				}, "l***@example.com opted_out by telephone", "M***@example.com reachable asked", "m***@example.com opted_out one_click",
+			},
+			{"back", func() { asks("m-3"); b.put(mailOf("m-2", "Lin@example.com"), mailOf("m-3", "lin@example.com")); asks("m-2"); asks("m-3") },
+				"l***@example.com opted_out by telephone", "L***@example.com reachable asked", "l***@example.com reachable asked",
+			},
+			{
+				"but the link of one who had said no does", func() { b.optOut("m-1", true) },
+				"l***@example.com opted_out by telephone", "L***@example.com opted_out one_click", "l***@example.com opted_out one_click",
+			},
+		} {
+			step.do()
+			for member, want := range map[string]string{"m-1": step.first, "m-2": step.second, "m-3": step.last} {
+				if got := b.says(member); got != "mail  "+want {
+					t.Fatalf("%s: %s is %q, want %q", step.what, member, got, want)
+				}
+			}
+		}
+	}
+}
+
+// An address that is told of while somebody follows the link counts, whoever is first.
+func TestALinkMeetsAnImport(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.put(mailOf("m-1", "lin@example.com"))
+	link := b.id("m-1")
+	// The import has written the address of another member and is not through.
+	held, err := b.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.Exec(t.Context(), "lock table identities in share mode"); err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() {
+		if err := b.PutIdentities(t.Context(), mailOf("m-2", "lin@example.com")); err != nil {
+			t.Error(err)
+		}
+	})
+	until(t, "the import waits", func() bool { return waiting(t, b.Store, "%") == 1 })
+	group.Go(func() {
+		if found, err := b.OptOut(t.Context(), link, "one_click"); !found || err != nil {
+			t.Errorf("OptOut = %v, %v", found, err)
+		}
+	})
+	until(t, "the link waits", func() bool { return waiting(t, b.Store, "%") == 2 })
+	if err := held.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	group.Wait()
+	for _, member := range []string{"m-1", "m-2"} {
+		if got := b.says(member); got != "mail  l***@example.com opted_out one_click" {
+			t.Errorf("%s is %q", member, got)
+		}
+	}
+}
+
+// The link in an old mail is good for as long as the member is known, whatever became of
+// her address meanwhile.
+func TestALinkOutlivesTheAddress(t *testing.T) {
+	t.Parallel()
+	b := newBook(t)
+	b.put(mailOf("m-1", "lin@example.com"))
+	link := b.id("m-1")
+	clicks := func(want bool, state string) {
+		t.Helper()
+		if found, err := b.OptOut(t.Context(), link, "one_click"); found != want || err != nil {
+			t.Fatalf("OptOut = %v, %v; want %v", found, err, want)
+		}
+		if got := b.says("m-1"); got != state {
+			t.Fatalf("%q, want %q", got, state)
+		}
+	}
+	b.remove("m-1")
+	if got := b.says("m-1"); got != "" {
+		t.Errorf("what is removed is listed: %q", got)
+	}
+	if err := b.RemoveIdentity(t.Context(), "m-1", "mail", ""); campaign.CodeOf(err) != campaign.CodeNotFound {
+		t.Errorf("removed twice: %v", err)
+	}
+	if b.dumped("lin@") {
+		t.Error("the address is still there")
+	}
+	b.put(mailOf("m-1", "mei@example.com"))
+	clicks(true, "mail  m***@example.com opted_out one_click")
+	b.put(store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityReachable})
+	b.put(store.IdentityPut{Member: "m-1", Kind: "mail", State: campaign.IdentityUnreachable, Reason: "bounced"})
+	b.remove("m-1")
+	if got := b.says("m-1"); got != "" {
+		t.Errorf("that an address was dead outlives it: %q", got)
+	}
+	clicks(true, "mail   opted_out one_click")
+	if err := b.EraseIdentities(t.Context(), "m-1"); err != nil {
+		t.Fatal(err)
+	}
+	clicks(false, "")
 }

@@ -61,9 +61,6 @@ select coalesce(sum(sends) filter (where slot > clock_timestamp() - interval '70
   from platform_sends where account = $1 and receiver = $2 and slot > clock_timestamp() - interval '1 hour 10 seconds'`
 
 	takeSendSQL = `
-with gone as (
-	delete from platform_sends where account = $1 and receiver = $2 and slot < clock_timestamp() - interval '2 hours'
-)
 insert into platform_sends as s (account, receiver, slot, sends)
 values ($1, $2, date_bin('10 seconds', clock_timestamp(), timestamptz 'epoch'), 1)
 on conflict (account, receiver, slot) do update set sends = s.sends + 1`
@@ -99,4 +96,16 @@ func (s *Store) TakeSend(ctx context.Context, account, receiver string, perMinut
 		return nil
 	})
 	return wait, translate(err, "count a message")
+}
+
+// forgetSendsSQL takes what lies behind every span that is counted.
+const forgetSendsSQL = `
+delete from platform_sends where ctid = any (array(
+       select ctid from platform_sends where slot < clock_timestamp() - interval '2 hours' order by slot limit $1 for update skip locked))`
+
+// ForgetSends drops what counts no more of how much receivers got, at most so many rows, and
+// says how many.
+func (s *Store) ForgetSends(ctx context.Context, most int) (n int, err error) {
+	tag, err := s.pool.Exec(ctx, forgetSendsSQL, most)
+	return int(tag.RowsAffected()), translate(err, "forget how much receivers got")
 }

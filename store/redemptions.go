@@ -69,12 +69,17 @@ func (s *Store) Reserve(ctx context.Context, ask Redemption) (out Redemption, er
 		case !errors.Is(err, pgx.ErrNoRows):
 			return err
 		}
-		// What she reserved and let expire is hers again, whether the sweep has come or not.
-		released, err := expire(ctx, q, []string{ask.Member}, now)
-		if err != nil {
-			return err
+		// What she reserved and let expire is hers again, whether the sweep has come or not:
+		// as much of it as she needs.
+		has := members[0].Points
+		for n := ownAtOnce; n == ownAtOnce && has < ask.Points; {
+			var released int64
+			if n, released, err = expire(ctx, q, []string{ask.Member}, ownAtOnce, now); err != nil {
+				return err
+			}
+			has += released
 		}
-		if has := members[0].Points + released; has < ask.Points {
+		if has < ask.Points {
 			return campaign.Errorf(campaign.CodeConflict, "%s has %d points, %d are asked for", ask.Member, has, ask.Points)
 		}
 		if err := q.ReserveRedemption(ctx, db.ReserveRedemptionParams{
@@ -151,31 +156,35 @@ func finish(ctx context.Context, q *db.Queries, r *Redemption, state RedemptionS
 	})
 }
 
-// expire gives these locked members back what they let expire, and says how much.
-func expire(ctx context.Context, q *db.Queries, members []string, now time.Time) (points int64, err error) {
-	rows, err := q.OverdueOf(ctx, members, now)
+// ownAtOnce is how many reservations of her own are looked for at a time.
+const ownAtOnce = 50
+
+// expire gives these locked members back what they let expire, of at most so many
+// reservations. It says of how many, and how much that is.
+func expire(ctx context.Context, q *db.Queries, members []string, most int, now time.Time) (n int, points int64, err error) {
+	rows, err := q.OverdueOf(ctx, members, now, int32(most))
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for _, row := range rows {
 		r := redemptionOf(row)
 		if err := finish(ctx, q, &r, RedemptionExpired, now); err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		points += r.Points
 	}
-	return points, nil
+	return len(rows), points, nil
 }
 
-// ExpireRedemptions gives back what was reserved too long ago, and says how many
-// redemptions it has found, which are at most so many.
+// ExpireRedemptions gives back what was reserved too long ago, of at most so many
+// redemptions, and says of how many it has found that they are due.
 func (s *Store) ExpireRedemptions(ctx context.Context, most int) (n int, err error) {
 	members, err := s.queries.OverdueRedemptions(ctx, int32(most))
 	if err != nil || len(members) == 0 {
 		return 0, translate(err, "look for expired reservations")
 	}
 	err = s.inMembers(ctx, members, func(q *db.Queries, _ []db.Member, now time.Time) error {
-		_, err := expire(ctx, q, members, now)
+		_, _, err := expire(ctx, q, members, most, now)
 		return err
 	})
 	return len(members), translate(err, "give back expired reservations")

@@ -173,6 +173,31 @@ func TestReservationsExpire(t *testing.T) {
 	k.sound(t)
 }
 
+// However much a member let expire, a sweep takes so much at a time, and she herself what
+// she asks for.
+func TestASweepIsBounded(t *testing.T) {
+	s := open(t)
+	reward := campaign.Reward{Name: "gift", Points: 1000}
+	k, name := newTill(t, s, nil, 1, reward)
+	k.gift(t, &reward, 1)
+	ctx, member := t.Context(), name+"-1"
+	for i := range 10 {
+		if _, err := s.Reserve(ctx, store.Redemption{ID: fmt.Sprintf("r-%d", i), Member: member, Points: 100, Order: "o", Span: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Pool().Exec(ctx, `update redemptions set expires_at = clock_timestamp() - interval '1 second'`); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int64{300, 600, 900, 1000} {
+		n, err := s.ExpireRedemptions(ctx, 3)
+		if err != nil || n != min(3, 10-3*i) || k.points(t, member) != want {
+			t.Errorf("sweep %d: %d, %v; she has %d points, want %d", i, n, err, k.points(t, member), want)
+		}
+	}
+	k.sound(t)
+}
+
 // 64 clients want the points of one member, and then capture and cancel what they got: no
 // point is spent twice, and each redemption comes to one end.
 func TestRedemptionsAreExact(t *testing.T) {

@@ -81,7 +81,8 @@ func WithAddressKeys(s *Store, keys []AddressKey) {
 	s.sealing.keys, s.sealing.have = keys, nil
 }
 
-var errSealed = campaign.Errorf(campaign.CodeUnavailable,
+// ErrSealed says that the configured keys do not open the addresses that are stored.
+var ErrSealed = campaign.Errorf(campaign.CodeUnavailable,
 	"the addresses of members are sealed, and BANYAN_ADDRESS_KEY is not the key that opens them: set the one under which they were stored")
 
 // sealer gives the sealer. It makes the data key where a key is configured for the first
@@ -135,7 +136,7 @@ func openDataKey(ctx context.Context, q *db.Queries, keys []AddressKey) (*sealer
 		}
 		return sealerOf(data)
 	}
-	return nil, errSealed
+	return nil, ErrSealed
 }
 
 const (
@@ -213,11 +214,11 @@ func (s *sealer) open(member string, kind campaign.IdentityKind, account string,
 		return string(stored), nil
 	}
 	if s.aead == nil {
-		return "", errSealed
+		return "", ErrSealed
 	}
 	text, ok := unseal(s.aead, stored, bound(member, kind, account))
 	if !ok {
-		return "", errSealed
+		return "", ErrSealed
 	}
 	return string(text), nil
 }
@@ -249,7 +250,7 @@ func (s *Store) OpensAddresses(ctx context.Context, keys []AddressKey) (sealed b
 			return true, nil
 		}
 	}
-	return true, errSealed
+	return true, ErrSealed
 }
 
 // SealAddresses makes sure that the configured keys open the addresses that are stored,

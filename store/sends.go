@@ -114,13 +114,13 @@ func (s *Store) outgoing(ctx context.Context, sql string, args ...any) (out []ca
 			return nil
 		}, into...)
 	}, sql, args...)
-	for i := range out {
-		if err != nil {
-			return nil, err
-		}
-		out[i].Identities, err = s.identitiesOf(ctx, out[i].Member, columns[i])
+	if err == nil {
+		err = s.giveIdentities(ctx, out, columns)
 	}
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // NextInSlice is for each channel the real span until the next message of a slice is to be

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -14,37 +15,79 @@ import (
 type Accounts struct {
 	Store *store.Store
 
-	mu     sync.Mutex
-	tokens map[string]wecom.Token // those that this process knows
+	mu      sync.Mutex
+	tokens  map[string]wecom.Token // those that this process knows
+	flights map[string]*flight     // accounts whose token somebody of this process asks for
+}
+
+// flight is one who asks for a token. The others of the process wait for it without a
+// connection to the database: a platform that hangs would hold all of them.
+type flight struct {
+	done   chan struct{} // closed when failed stands
+	failed error         // of the platform or the database, and so of all who wait
 }
 
 // Token implements wecom.Tokens: of all processes one asks the platform, while the others
-// wait for what it gets.
+// wait for what it gets, and so it is within a process.
 func (a *Accounts) Token(ctx context.Context, account, refused string, fetch func(context.Context) (wecom.Token, error)) (wecom.Token, error) {
 	good := func(t wecom.Token) bool { return !t.Soon(time.Now()) && t.Text != refused }
-	a.mu.Lock()
-	known := a.tokens[account]
-	a.mu.Unlock()
-	if good(known) {
-		return known, nil
+	for {
+		a.mu.Lock()
+		known, other := a.tokens[account], a.flights[account]
+		if good(known) {
+			a.mu.Unlock()
+			return known, nil
+		}
+		if other == nil {
+			own := &flight{done: make(chan struct{})}
+			if a.flights == nil {
+				a.flights, a.tokens = map[string]*flight{}, map[string]wecom.Token{}
+			}
+			a.flights[account] = own
+			a.mu.Unlock()
+			return a.ask(ctx, own, account, good, fetch)
+		}
+		a.mu.Unlock()
+		select {
+		case <-other.done:
+			if other.failed != nil {
+				return wecom.Token{}, other.failed
+			}
+		case <-ctx.Done():
+			return wecom.Token{}, ctx.Err()
+		}
 	}
-	text, expires, err := a.Store.SharedToken(ctx, account, func(text string, expires time.Time) bool {
+}
+
+// errPanicked is what those get who waited for a fetch that did not return.
+var errPanicked = errors.New("asking for the token panicked")
+
+// ask gets a token for all of this process who wait for it.
+func (a *Accounts) ask(ctx context.Context, own *flight, account string, good func(wecom.Token) bool, fetch func(context.Context) (wecom.Token, error)) (wecom.Token, error) {
+	var token wecom.Token
+	err := errPanicked
+	defer func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if err == nil {
+			a.tokens[account] = token
+		} else if ctx.Err() == nil { // else it was this one who gave up, and the next one asks
+			own.failed = err
+		}
+		delete(a.flights, account)
+		close(own.done)
+	}()
+	text, expires, failed := a.Store.SharedToken(ctx, account, func(text string, expires time.Time) bool {
 		return good(wecom.Token{Text: text, Expires: expires})
 	}, func(ctx context.Context) (string, time.Time, error) {
 		t, err := fetch(ctx)
 		return t.Text, t.Expires, err
 	})
-	if err != nil {
+	if err = failed; err != nil {
 		return wecom.Token{}, err
 	}
-	t := wecom.Token{Text: text, Expires: expires}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.tokens == nil {
-		a.tokens = map[string]wecom.Token{}
-	}
-	a.tokens[account] = t
-	return t, nil
+	token = wecom.Token{Text: text, Expires: expires}
+	return token, nil
 }
 
 // Take implements the limiter of channels whose platform drops silently.

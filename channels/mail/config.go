@@ -24,9 +24,13 @@ const (
 	// placeTimeout is how long a message waits while all connections are in use. It is not
 	// of the delivery's own time: what begins late would end as unknown.
 	placeTimeout = 2 * time.Second
-	// stepTimeout bounds one command and its answer, but for the last: a server that scans
-	// what it takes thinks about that one.
+	// stepTimeout bounds connecting, and each command after it with its answer, but for the
+	// last: a server that scans what it takes thinks about that one.
 	stepTimeout = 5 * time.Second
+	// answerTimeout is left for the last answer at least, or half of a delivery's time if
+	// that is less. A server that has been slow before is left while the mail is certainly
+	// not taken: behind the last line it would end as unknown.
+	answerTimeout = 5 * time.Second
 	// DefaultConnections bounds open connections from one process. Many providers take ten
 	// from one address.
 	DefaultConnections = 8

@@ -75,18 +75,24 @@ func (c *Channel) Deliver(ctx context.Context, m channels.Message) (channels.Rec
 	case c.places <- struct{}{}:
 		defer func() { <-c.places }()
 	case <-patience.C:
+		if ctx.Err() != nil {
+			return channels.Receipt{}, notSent(ctx)
+		}
 		return channels.Receipt{}, channels.TryAgain("busy", 0, nil)
 	case <-ctx.Done():
 		return channels.Receipt{}, notSent(ctx)
 	}
 	ctx, cancelTimeout := context.WithTimeout(ctx, c.timeout)
 	defer cancelTimeout()
+	// Up to the last line.
+	talk, cancelTalk := context.WithTimeout(ctx, c.timeout-min(answerTimeout, c.timeout/2))
+	defer cancelTalk()
 	for {
-		s, kept, failure := c.session(ctx)
+		s, kept, failure := c.session(talk)
 		if failure != nil {
 			return channels.Receipt{}, failure
 		}
-		id, failure := s.send(ctx, c.from.Address, m.To.Address, text)
+		id, failure := s.send(ctx, talk, c.from.Address, m.To.Address, text)
 		if s.broken {
 			s.close()
 		} else {
@@ -95,7 +101,7 @@ func (c *Channel) Deliver(ctx context.Context, m channels.Message) (channels.Rec
 		switch {
 		case failure == nil:
 			return channels.Receipt{ProviderID: id}, nil
-		case kept && s.untouched && ctx.Err() == nil:
+		case kept && s.untouched && talk.Err() == nil:
 			continue // it was kept and closed meanwhile: nothing of the message went over it
 		}
 		return channels.Receipt{}, failure

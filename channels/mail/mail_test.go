@@ -319,14 +319,64 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}
 }
 
+// overdue is a context whose time is over when the test says so.
+type overdue struct {
+	context.Context
+	over chan struct{}
+}
+
+func (o overdue) Done() <-chan struct{} { return o.over }
+
+func (o overdue) Err() error {
+	select {
+	case <-o.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 func TestASlowServerIsLeftBehind(t *testing.T) {
 	t.Parallel()
 	s, cfg := start(t, nil)
-	cfg.Timeout = 300 * time.Millisecond
+	cfg.Timeout = time.Hour
 	c := channel(t, cfg)
 	s.Next(mailtest.Stall)
-	if _, err := c.Deliver(t.Context(), message("lin")); text(err) != "unknown: timeout" {
+	ctx := overdue{t.Context(), make(chan struct{})}
+	go func() {
+		for len(s.Mails("")) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		close(ctx.over)
+	}()
+	if _, err := c.Deliver(ctx, message("lin")); text(err) != "unknown: timeout" {
 		t.Errorf("failure is %v", err)
+	}
+}
+
+// TestATarpit: a server that thinks before the last line is left while the mail is
+// certainly not taken, and with time to spare for its last answer.
+func TestATarpit(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ delay, timeout time.Duration }{
+		"a step takes too long":     {time.Hour, time.Hour},
+		"too little time is left":   {3 * time.Second, 4 * time.Second},
+		"the whole time is too low": {time.Hour, time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, cfg := start(t, func(s *mailtest.Server) { s.Delay = c.delay })
+			cfg.Timeout = c.timeout
+			s.Next(mailtest.Tarpit)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if _, err := channel(t, cfg).Deliver(ctx, message("lin")); text(err) != "retry: timeout" || ctx.Err() != nil {
+				t.Errorf("failure is %v", err)
+			}
+			if len(s.Mails("")) != 0 {
+				t.Error("it was taken")
+			}
+		})
 	}
 }
 
@@ -335,7 +385,7 @@ func TestASlowServerIsLeftBehind(t *testing.T) {
 func TestAFullChannelHoldsNobody(t *testing.T) {
 	t.Parallel()
 	s, cfg := start(t, nil)
-	cfg.Connections = 1
+	cfg.Connections, cfg.Timeout = 1, time.Hour
 	c := channel(t, cfg)
 	s.Next(mailtest.Stall)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -155,40 +155,71 @@ func (s *session) watch(ctx context.Context) func() {
 	}
 }
 
-// send hands one message over. The server's id of it is empty where it names none.
-func (s *session) send(ctx context.Context, from, to string, text []byte) (id string, f *channels.Failure) {
-	defer s.watch(ctx)()
-	fail := func(at stage, err error) *channels.Failure {
-		reply, answered := errors.AsType[*textproto.Error](err)
-		// 421 says goodbye (RFC 5321, 3.8).
-		s.broken = !answered || reply.Code == 421
-		s.untouched = at == stageSender && s.broken
-		if !s.broken && s.client.Reset() != nil {
-			s.broken = true
+// step does one command and reads its answer, within the time for one.
+func (s *session) step(ctx context.Context, at stage, do func() error) *channels.Failure {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	stop := s.watch(ctx)
+	err := do()
+	stop()
+	switch {
+	case err == nil && !s.broken:
+		return nil
+	case err == nil: // it was over at the same moment
+		err = ctx.Err()
+	}
+	_, answered := errors.AsType[*textproto.Error](err)
+	s.broken = s.broken || !answered
+	return failure(ctx, at, err)
+}
+
+// send hands one message over: up to its last line within talk, and all of it within ctx.
+// The server's id of it is empty where it names none.
+func (s *session) send(ctx, talk context.Context, from, to string, text []byte) (id string, f *channels.Failure) {
+	var w io.WriteCloser
+	for _, step := range []struct {
+		at stage
+		do func() error
+	}{
+		{stageSender, func() error { return s.goodbye(s.client.Mail("<" + from + ">")) }},
+		{stageReceiver, func() error { return s.goodbye(s.client.Rcpt("<" + to + ">")) }},
+		{stageContent, func() (err error) { w, err = s.client.Data(); return s.goodbye(err) }},
+		{stageContent, func() error { _, err := w.Write(text); return err }}, // without its last line it is not taken
+	} {
+		if f := s.step(talk, step.at, step.do); f != nil {
+			s.untouched = step.at == stageSender && s.broken
+			s.reset(ctx)
+			return "", f
 		}
-		return failure(ctx, at, err)
 	}
-	if err := s.client.Mail("<" + from + ">"); err != nil {
-		return "", fail(stageSender, err)
-	}
-	if err := s.client.Rcpt("<" + to + ">"); err != nil {
-		return "", fail(stageReceiver, err)
-	}
-	w, err := s.client.Data()
+	stop := s.watch(ctx)
+	err := w.Close()
+	stop()
 	if err != nil {
-		return "", fail(stageContent, err)
-	}
-	if _, err := w.Write(text); err != nil {
-		s.broken = true // without its last line it is not taken
-		return "", failure(ctx, stageContent, err)
-	}
-	if err := w.Close(); err != nil {
-		return "", fail(stageAccepting, err)
+		_, answered := errors.AsType[*textproto.Error](s.goodbye(err))
+		s.broken = s.broken || !answered
+		s.reset(ctx)
+		return "", failure(ctx, stageAccepting, err)
 	}
 	if said, ok := w.(*smtp.DataCloser); ok {
 		id = queueID(said.ServerResponse())
 	}
 	return id, nil
+}
+
+// goodbye notes that the server hangs up: 421 says so (RFC 5321, 3.8).
+func (s *session) goodbye(err error) error {
+	if reply, ok := errors.AsType[*textproto.Error](err); ok && reply.Code == 421 {
+		s.broken = true
+	}
+	return err
+}
+
+// reset makes a connection ready for another message after a refusal.
+func (s *session) reset(ctx context.Context) {
+	if !s.broken && s.step(ctx, stageSender, s.client.Reset) != nil {
+		s.broken = true
+	}
 }
 
 var queued = regexp.MustCompile(`(?i)(?:queued as|\bid[= ])\s*<?([0-9a-z._-]{4,100})`)

@@ -46,11 +46,11 @@ func (c *Client) judge(path string, code int) *channels.Failure {
 	switch {
 	case rated(code):
 		b := c.blocked[path]
-		wait := blockFor[min(b.times, len(blockFor)-1)]
 		if now.After(b.until) { // of several that were under way at once one counts
-			c.blocked[path] = block{now.Add(wait), b.times + 1}
+			b = block{now.Add(blockFor[min(b.times, len(blockFor)-1)]), b.times + 1}
+			c.blocked[path] = b
 		}
-		f.RetryAfter = wait + jitter(5*time.Second)
+		f.RetryAfter = b.until.Sub(now) + jitter(5*time.Second)
 	case code == codeConcurrency:
 		c.slots.shrink()
 	case code == 0:

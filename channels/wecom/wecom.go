@@ -250,8 +250,8 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	defer func() { _ = resp.Body.Close() }() // what we want of it is read by then
 	switch {
-	case resp.StatusCode >= 500:
-		return 0, channels.TryAgain("http_"+strconv.Itoa(resp.StatusCode), 0, nil)
+	case resp.StatusCode >= 500: // a proxy says so after it has passed a call on as well as before
+		return 0, channels.Unknown("http_"+strconv.Itoa(resp.StatusCode), nil)
 	case resp.StatusCode != http.StatusOK:
 		return 0, channels.Misconfigured("http_"+strconv.Itoa(resp.StatusCode), nil)
 	}

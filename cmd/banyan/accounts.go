@@ -79,7 +79,7 @@ func (r *reader) file(name string) []byte {
 
 // yes reads a setting that is true or false.
 func (r *reader) yes(name string) bool {
-	value := r.getenv(name)
+	value := r.setting(name)
 	if value == "" {
 		return false
 	}
@@ -92,7 +92,7 @@ func (r *reader) yes(name string) bool {
 
 // count reads a whole number above 0; 0 where it is not set.
 func (r *reader) count(name string) int {
-	value := r.getenv(name)
+	value := r.setting(name)
 	if value == "" {
 		return 0
 	}
@@ -106,7 +106,7 @@ func (r *reader) count(name string) int {
 
 // number reads a whole number above 0; 0 where it is not set.
 func (r *reader) number(name string) int {
-	value := r.getenv(name)
+	value := r.setting(name)
 	if value == "" {
 		return 0
 	}
@@ -129,7 +129,7 @@ func readChannels(e *env) (cfg all.Config, links optout.Links, err error) {
 	r := reader{getenv: e.Getenv}
 	publicURL, secret := r.setting("BANYAN_PUBLIC_URL"), r.setting("BANYAN_LINK_SECRET")
 	cfg = all.Config{
-		Default: e.Getenv("BANYAN_CHANNEL"), Console: console.Config{Out: e.Stdout},
+		Default: r.setting("BANYAN_CHANNEL"), Console: console.Config{Out: e.Stdout},
 		Webhook: webhook.Config{
 			URL: r.setting("BANYAN_WEBHOOK_URL"), Secret: r.setting("BANYAN_WEBHOOK_SECRET"), AllowPrivate: r.yes("BANYAN_WEBHOOK_ALLOW_PRIVATE"),
 		},

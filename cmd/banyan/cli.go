@@ -42,21 +42,33 @@ type CLI struct {
 
 // Globals are the flags of every command.
 type Globals struct {
-	Server string `help:"The API's address." env:"BANYAN_SERVER" default:"http://127.0.0.1:8080" placeholder:"URL"`
-	Key    string `help:"The API key." env:"BANYAN_KEY" placeholder:"KEY"`
+	Server string `help:"The API's address; unless told BANYAN_SERVER, or this machine's, http://127.0.0.1:8080." placeholder:"URL"`
+	Key    string `help:"The API key; BANYAN_KEY unless told." placeholder:"KEY"`
 	JSON   bool   `help:"Write JSON, for programs." name:"json"`
+
+	getenv func(string) string
+}
+
+// setting is what a flag says, else what the environment or a file that it names does.
+func (g *Globals) setting(flag, name string) (string, error) {
+	if flag != "" || g.getenv == nil {
+		return flag, nil
+	}
+	r := reader{getenv: g.getenv}
+	return r.setting(name), r.err
 }
 
 // OnDatabase is the flag of the commands that work on the database itself.
 type OnDatabase struct {
-	Database string `help:"The database's URL." env:"BANYAN_DATABASE_URL" placeholder:"URL"`
+	Database string `help:"The database's URL; BANYAN_DATABASE_URL unless told." placeholder:"URL"`
 }
 
-func (d OnDatabase) url() (string, error) {
-	if d.Database == "" {
-		return "", usageError{"say which database: --database URL, or BANYAN_DATABASE_URL"}
+func (d OnDatabase) url(g *Globals) (string, error) {
+	url, err := g.setting(d.Database, "BANYAN_DATABASE_URL")
+	if err == nil && url == "" {
+		err = usageError{"say which database: --database URL, or BANYAN_DATABASE_URL"}
 	}
-	return d.Database, nil
+	return url, err
 }
 
 type versionCommand struct{}

@@ -38,15 +38,23 @@ type client struct {
 }
 
 func newClient(g *Globals) (*client, error) {
-	// A variable that is set to nothing is one that is not set.
-	server, err := url.Parse(strings.TrimSuffix(cmp.Or(g.Server, defaultServer), "/"))
-	if err != nil || server.Scheme != "http" && server.Scheme != "https" || server.Host == "" {
-		return nil, usageError{fmt.Sprintf("--server %q is not a URL such as http://127.0.0.1:8080", g.Server)}
+	address, err := g.setting(g.Server, "BANYAN_SERVER")
+	if err != nil {
+		return nil, err
 	}
-	if g.Key == "" {
+	// A variable that is set to nothing is one that is not set.
+	server, err := url.Parse(strings.TrimSuffix(cmp.Or(address, defaultServer), "/"))
+	if err != nil || server.Scheme != "http" && server.Scheme != "https" || server.Host == "" {
+		return nil, usageError{fmt.Sprintf("--server %q is not a URL such as http://127.0.0.1:8080", address)}
+	}
+	key, err := g.setting(g.Key, "BANYAN_KEY")
+	if err != nil {
+		return nil, err
+	}
+	if key == "" {
 		return nil, usageError{"give an API key: --key KEY, or BANYAN_KEY; `banyan keys create` makes one"}
 	}
-	return &client{server: server, key: g.Key, http: &http.Client{Timeout: callTimeout}}, nil
+	return &client{server: server, key: key, http: &http.Client{Timeout: callTimeout}}, nil
 }
 
 // problemError is a refusal by the server.

@@ -20,7 +20,8 @@ import (
 
 const defaultListen = "127.0.0.1:8080"
 
-// settings are what serve and worker read from the environment. Temporal's own
+// settings are what serve and worker read from the environment, or from files that it
+// names. Temporal's own
 // (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…) are read by
 // its envconfig.
 type settings struct {
@@ -43,10 +44,10 @@ type settings struct {
 func readSettings(e *env) (s settings, err error) {
 	r := reader{getenv: e.Getenv}
 	s = settings{
-		DatabaseURL: r.setting("BANYAN_DATABASE_URL"), Listen: e.Getenv("BANYAN_LISTEN"), AdminKey: r.setting("BANYAN_ADMIN_KEY"),
-		getenv: e.Getenv, Rate: starter.DefaultRate, MaxIntents: starter.DefaultMaxIntents, MetricsAt: e.Getenv("BANYAN_METRICS_LISTEN"),
+		DatabaseURL: r.setting("BANYAN_DATABASE_URL"), Listen: r.setting("BANYAN_LISTEN"), AdminKey: r.setting("BANYAN_ADMIN_KEY"),
+		getenv: e.Getenv, Rate: starter.DefaultRate, MaxIntents: starter.DefaultMaxIntents, MetricsAt: r.setting("BANYAN_METRICS_LISTEN"),
 	}
-	keys := r.setting("BANYAN_ADDRESS_KEY")
+	keys, demoClock, rate, intents := r.setting("BANYAN_ADDRESS_KEY"), r.setting("BANYAN_DEMO_CLOCK"), r.setting("BANYAN_RATE_LIMIT"), r.setting("BANYAN_INTENT_LIMIT")
 	if r.err != nil {
 		return s, r.err
 	}
@@ -62,21 +63,21 @@ func readSettings(e *env) (s settings, err error) {
 	if s.AdminKey != "" && len(s.AdminKey) < store.MinBootstrapKey {
 		return s, usageError{"BANYAN_ADMIN_KEY needs at least " + strconv.Itoa(store.MinBootstrapKey) + " characters"}
 	}
-	switch value := e.Getenv("BANYAN_DEMO_CLOCK"); value {
+	switch demoClock {
 	case "", "refuse":
 	case "allow":
 		s.DemoClock = true
 	default:
-		return s, usageError{"BANYAN_DEMO_CLOCK is allow or refuse, not " + strconv.Quote(value)}
+		return s, usageError{"BANYAN_DEMO_CLOCK is allow or refuse, not " + strconv.Quote(demoClock)}
 	}
-	if value := e.Getenv("BANYAN_RATE_LIMIT"); value != "" {
-		if s.Rate, err = strconv.ParseFloat(value, 64); err != nil || s.Rate <= 0 {
-			return s, usageError{"BANYAN_RATE_LIMIT is a number of requests a second, not " + strconv.Quote(value)}
+	if rate != "" {
+		if s.Rate, err = strconv.ParseFloat(rate, 64); err != nil || s.Rate <= 0 {
+			return s, usageError{"BANYAN_RATE_LIMIT is a number of requests a second, not " + strconv.Quote(rate)}
 		}
 	}
-	if value := e.Getenv("BANYAN_INTENT_LIMIT"); value != "" {
-		if s.MaxIntents, err = strconv.ParseInt(value, 10, 32); err != nil || s.MaxIntents < 0 {
-			return s, usageError{"BANYAN_INTENT_LIMIT is a number of intents, 0 for no limit, not " + strconv.Quote(value)}
+	if intents != "" {
+		if s.MaxIntents, err = strconv.ParseInt(intents, 10, 32); err != nil || s.MaxIntents < 0 {
+			return s, usageError{"BANYAN_INTENT_LIMIT is a number of intents, 0 for no limit, not " + strconv.Quote(intents)}
 		}
 	}
 	if s.Log, err = logger(e); err != nil {
@@ -95,7 +96,12 @@ func readSettings(e *env) (s settings, err error) {
 
 // logger writes to Stderr: lines for people, JSON where BANYAN_LOG says so.
 func logger(e *env) (*slog.Logger, error) {
-	switch value := e.Getenv("BANYAN_LOG"); value {
+	r := reader{getenv: e.Getenv}
+	value := r.setting("BANYAN_LOG")
+	if r.err != nil {
+		return nil, r.err
+	}
+	switch value {
 	case "", "text":
 		return slog.New(tint.NewTextHandler(e.Stderr, &tint.Options{Level: slog.LevelInfo, NoColor: !e.Color})), nil
 	case "json":

@@ -28,6 +28,9 @@ type devCommand struct {
 // Run brings up what is missing on this machine (PostgreSQL, Temporal), and runs the API,
 // the router and a worker in this process. What the environment names is used instead.
 func (c *devCommand) Run(ctx context.Context, e *env) error {
+	if e.Getenv("BANYAN_DATABASE_URL_FILE") != "" {
+		return usageError{"banyan dev takes a database from BANYAN_DATABASE_URL, and from no file: unset BANYAN_DATABASE_URL_FILE"}
+	}
 	stack, err := devstack.Up(ctx, devstack.Config{Out: e.Stderr})
 	if err != nil {
 		return err
@@ -124,12 +127,15 @@ func (e *env) on(stack *devstack.Stack) *env {
 	return e.with(set)
 }
 
-// with is the environment with other values for some names.
+// with is the environment with other values for some names, from files too.
 func (e *env) with(set map[string]string) *env {
 	other := *e
 	other.Getenv = func(name string) string {
 		if value, ok := set[name]; ok {
 			return value
+		}
+		if _, ok := set[strings.TrimSuffix(name, "_FILE")]; ok {
+			return ""
 		}
 		return e.Getenv(name)
 	}

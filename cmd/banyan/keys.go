@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -43,7 +42,7 @@ func (c *createKeyCommand) Run(ctx context.Context, e *env, g *Globals) error {
 		}
 		request.ExpiresAt = time.Now().Add(d)
 	}
-	secret, err := c.create(ctx, e, g, request)
+	secret, err := c.create(ctx, g, request)
 	if err != nil {
 		return err
 	}
@@ -52,10 +51,13 @@ func (c *createKeyCommand) Run(ctx context.Context, e *env, g *Globals) error {
 
 // create makes the key where the caller says: a --database wins over a key that happens
 // to be in the environment; a database in the environment is for a caller without a key.
-func (c *createKeyCommand) create(ctx context.Context, e *env, g *Globals, request starter.KeyRequest) (string, error) {
-	if on := (OnDatabase{c.Database}); on.Database != "" || g.Key == "" {
-		on.Database = cmp.Or(on.Database, e.Getenv("BANYAN_DATABASE_URL"))
-		url, err := on.url()
+func (c *createKeyCommand) create(ctx context.Context, g *Globals, request starter.KeyRequest) (string, error) {
+	key, err := g.setting(g.Key, "BANYAN_KEY")
+	if err != nil {
+		return "", err
+	}
+	if c.Database != "" || key == "" {
+		url, err := OnDatabase{c.Database}.url(g)
 		if err != nil {
 			return "", err
 		}

@@ -48,7 +48,7 @@ func run() int {
 
 // execute parses the arguments and runs the command that they name.
 func execute(ctx context.Context, args []string, e *env) int {
-	var cli CLI
+	cli := CLI{Globals: Globals{getenv: e.Getenv}}
 	left := -1 // the status with which --help leaves
 	parser, err := kong.New(&cli,
 		kong.Name("banyan"), kong.Description("Marketing campaigns that never lose anybody."),

@@ -28,7 +28,7 @@ type migrateUp struct{ OnDatabase }
 
 // Run migrates up.
 func (c *migrateUp) Run(ctx context.Context, e *env, g *Globals) error {
-	url, err := c.url()
+	url, err := c.url(g)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ type migrateDown struct {
 
 // Run takes back the newest migration.
 func (c *migrateDown) Run(ctx context.Context, e *env, g *Globals) error {
-	url, err := c.url()
+	url, err := c.url(g)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ type migrateStatus struct{ OnDatabase }
 
 // Run lists migrations.
 func (c *migrateStatus) Run(ctx context.Context, e *env, g *Globals) error {
-	url, err := c.url()
+	url, err := c.url(g)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ type doctorCommand struct {
 
 // Run examines the database and Temporal. Without --repair it changes nothing.
 func (c *doctorCommand) Run(ctx context.Context, e *env, g *Globals) error {
-	url, err := c.url()
+	url, err := c.url(g)
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,10 @@ const healthcheckTimeout = 4 * time.Second
 func (c *healthcheckCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	url := c.URL
 	if url == "" {
-		url = readyURL(e.Getenv("BANYAN_LISTEN"))
+		r := reader{getenv: e.Getenv}
+		if url = readyURL(r.setting("BANYAN_LISTEN")); r.err != nil {
+			return r.err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, healthcheckTimeout)
 	defer cancel()

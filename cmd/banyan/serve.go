@@ -147,6 +147,9 @@ func (s *settings) awaitMigrations(ctx context.Context, db *store.Store, ready f
 	for told := false; ; told = true {
 		// PostgreSQL may go away meanwhile, and come back.
 		migrated, err := ready(ctx, db)
+		if campaign.CodeOf(err) == campaign.CodeUnavailable && !errors.Is(err, store.ErrSealed) {
+			migrated = false // so far as it is known
+		}
 		switch {
 		case migrated && told:
 			s.Log.InfoContext(ctx, "the database has been migrated")

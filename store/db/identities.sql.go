@@ -44,9 +44,10 @@ func (q *Queries) IdentityExists(ctx context.Context, id int64) (bool, error) {
 }
 
 const memberIdentities = `-- name: MemberIdentities :many
-select id, member, kind, account, address, sealed, hash, state, reason, state_at, updated_at from identities where member = $1 order by kind, account
+select id, member, kind, account, address, sealed, hash, state, reason, by_link, state_at, updated_at from identities where member = $1 and (address is not null or state <> 'reachable') order by kind, account
 `
 
+// Of an address that was removed the row alone is left.
 func (q *Queries) MemberIdentities(ctx context.Context, member string) ([]Identity, error) {
 	rows, err := q.db.Query(ctx, memberIdentities, member)
 	if err != nil {
@@ -66,36 +67,13 @@ func (q *Queries) MemberIdentities(ctx context.Context, member string) ([]Identi
 			&i.Hash,
 			&i.State,
 			&i.Reason,
+			&i.ByLink,
 			&i.StateAt,
 			&i.UpdatedAt,
 		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const membersAmong = `-- name: MembersAmong :many
-select id from members where id = any ($1::text[])
-`
-
-func (q *Queries) MembersAmong(ctx context.Context, ids []string) ([]string, error) {
-	rows, err := q.db.Query(ctx, membersAmong, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []string{}
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -127,13 +105,22 @@ func (q *Queries) MembersOfAddress(ctx context.Context, kind string, account str
 	return items, nil
 }
 
-const optOutIdentity = `-- name: OptOutIdentity :execrows
-update identities set state = 'opted_out', reason = $1, state_at = now(), updated_at = now()
- where id = $2 and state <> 'opted_out'
+const optOutByLink = `-- name: OptOutByLink :execrows
+update identities
+   set state = 'opted_out', by_link = true, updated_at = now(),
+       reason = case when state = 'opted_out' then reason else $1 end,
+       state_at = case when state = 'opted_out' then state_at else now() end
+ where not by_link and id = any (array(
+       select $2::bigint
+        union
+       select o.id from identities me join identities o on o.kind = me.kind and o.account = me.account and o.hash = me.hash
+        where me.id = $2))
 `
 
-func (q *Queries) OptOutIdentity(ctx context.Context, reason string, iD int64) (int64, error) {
-	result, err := q.db.Exec(ctx, optOutIdentity, reason, iD)
+// Who follows the link reads that mailbox, and says no for it: to whichever member it
+// belongs.
+func (q *Queries) OptOutByLink(ctx context.Context, reason string, identity int64) (int64, error) {
+	result, err := q.db.Exec(ctx, optOutByLink, reason, identity)
 	if err != nil {
 		return 0, err
 	}
@@ -189,16 +176,15 @@ func (q *Queries) PutDataKey(ctx context.Context, wrapped []byte) error {
 }
 
 const removeIdentity = `-- name: RemoveIdentity :execrows
-with gone as (
-    delete from identities d where d.member = $1 and d.kind = $2 and d.account = $3 and d.state <> 'opted_out' returning d.id
-), kept as (
-    update identities u set address = null, hash = null, sealed = false, updated_at = now()
-     where u.member = $1 and u.kind = $2 and u.account = $3 and u.state = 'opted_out' returning u.id
-)
-select id from gone union all select id from kept
+update identities
+   set address = null, hash = null, sealed = false, by_link = false, updated_at = now(),
+       state = case when state = 'opted_out' then state else 'reachable' end, reason = case when state = 'opted_out' then reason else '' end,
+       state_at = case when state = 'reachable' or state = 'opted_out' then state_at else now() end
+ where member = $1 and kind = $2 and account = $3 and (address is not null or state <> 'reachable')
 `
 
-// A "no" outlives its address: somebody who is told of again must not be written to.
+// A "no" outlives its address: somebody who is told of again must not be written to. The row
+// does too, because links in old mail name it.
 func (q *Queries) RemoveIdentity(ctx context.Context, member string, kind string, account string) (int64, error) {
 	result, err := q.db.Exec(ctx, removeIdentity, member, kind, account)
 	if err != nil {

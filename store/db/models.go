@@ -141,6 +141,7 @@ type Identity struct {
 	Hash      []byte
 	State     string
 	Reason    string
+	ByLink    bool
 	StateAt   time.Time
 	UpdatedAt time.Time
 }

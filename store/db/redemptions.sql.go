@@ -103,11 +103,12 @@ func (q *Queries) MovePoints(ctx context.Context, arg MovePointsParams) error {
 }
 
 const overdueOf = `-- name: OverdueOf :many
-select id, member, points, order_id, span, state, reserved_at, expires_at, closed_at from redemptions where member = any($1::text[]) and state = 'reserved' and expires_at < $2::timestamptz order by id
+select id, member, points, order_id, span, state, reserved_at, expires_at, closed_at from redemptions
+ where member = any($1::text[]) and state = 'reserved' and expires_at < $2::timestamptz order by expires_at, id limit $3
 `
 
-func (q *Queries) OverdueOf(ctx context.Context, members []string, now time.Time) ([]Redemption, error) {
-	rows, err := q.db.Query(ctx, overdueOf, members, now)
+func (q *Queries) OverdueOf(ctx context.Context, members []string, now time.Time, most int32) ([]Redemption, error) {
+	rows, err := q.db.Query(ctx, overdueOf, members, now, most)
 	if err != nil {
 		return nil, err
 	}

@@ -912,17 +912,20 @@ create table identities (
     member      text not null references members on delete cascade,
     kind        text not null check (kind in ('mail', 'phone', 'wecom_userid', 'wecom_external_userid', 'openid', 'unionid')),
     account     text not null default '',           -- of the platform to which it belongs
-    address     bytea,                              -- null: only an opt-out is known
+    address     bytea,                              -- null: only a state is known, or it was removed
     sealed      boolean not null default false,     -- by the data key
     hash        bytea,                              -- of the address, to look it up; keyed where it is sealed
     state       text not null default 'reachable' check (state in ('reachable', 'unreachable', 'opted_out')),
     reason      text not null default '',           -- of the state
+    by_link     boolean not null default false,     -- opted out by the link in a message: so is everybody who has this address
     state_at    timestamptz not null default now(),
     updated_at  timestamptz not null default now(),
     unique (member, kind, account),
-    check ((address is null) = (hash is null))
+    check ((address is null) = (hash is null)),
+    check (state = 'opted_out' or not by_link)
 );
 create index identities_hash on identities (kind, account, hash) where hash is not null;
+create index identities_by_link on identities (kind, account, hash) where by_link;
 create index identities_plain on identities (id) where address is not null and not sealed;
 
 -- The token by which an account calls its platform. All workers share it: who holds the
@@ -943,6 +946,7 @@ create table platform_sends (
     sends       int not null,
     primary key (account, receiver, slot)
 );
+create index platform_sends_slot on platform_sends (slot); -- to forget what counts no more
 
 create table api_keys (
     id          bigint generated always as identity primary key,

@@ -1,28 +1,34 @@
--- name: MembersAmong :many
-select id from members where id = any (sqlc.arg(ids)::text[]);
-
 -- name: MemberIdentities :many
-select * from identities where member = $1 order by kind, account;
+-- Of an address that was removed the row alone is left.
+select * from identities where member = $1 and (address is not null or state <> 'reachable') order by kind, account;
 
 -- name: MembersOfAddress :many
 select member from identities where kind = $1 and account = $2 and hash = $3 order by member limit 100;
 
 -- name: RemoveIdentity :execrows
--- A "no" outlives its address: somebody who is told of again must not be written to.
-with gone as (
-    delete from identities d where d.member = $1 and d.kind = $2 and d.account = $3 and d.state <> 'opted_out' returning d.id
-), kept as (
-    update identities u set address = null, hash = null, sealed = false, updated_at = now()
-     where u.member = $1 and u.kind = $2 and u.account = $3 and u.state = 'opted_out' returning u.id
-)
-select id from gone union all select id from kept;
+-- A "no" outlives its address: somebody who is told of again must not be written to. The row
+-- does too, because links in old mail name it.
+update identities
+   set address = null, hash = null, sealed = false, by_link = false, updated_at = now(),
+       state = case when state = 'opted_out' then state else 'reachable' end, reason = case when state = 'opted_out' then reason else '' end,
+       state_at = case when state = 'reachable' or state = 'opted_out' then state_at else now() end
+ where member = $1 and kind = $2 and account = $3 and (address is not null or state <> 'reachable');
 
 -- name: EraseIdentities :execrows
 delete from identities where member = $1;
 
--- name: OptOutIdentity :execrows
-update identities set state = 'opted_out', reason = sqlc.arg(reason), state_at = now(), updated_at = now()
- where id = sqlc.arg(id) and state <> 'opted_out';
+-- name: OptOutByLink :execrows
+-- Who follows the link reads that mailbox, and says no for it: to whichever member it
+-- belongs.
+update identities
+   set state = 'opted_out', by_link = true, updated_at = now(),
+       reason = case when state = 'opted_out' then reason else sqlc.arg(reason) end,
+       state_at = case when state = 'opted_out' then state_at else now() end
+ where not by_link and id = any (array(
+       select sqlc.arg(identity)::bigint
+        union
+       select o.id from identities me join identities o on o.kind = me.kind and o.account = me.account and o.hash = me.hash
+        where me.id = sqlc.arg(identity)));
 
 -- name: IdentityExists :one
 select exists (select from identities where id = $1);

@@ -28,4 +28,5 @@ select x.* from redemptions x
 select member from redemptions where state = 'reserved' and expires_at < clock_timestamp() order by expires_at limit sqlc.arg(most);
 
 -- name: OverdueOf :many
-select * from redemptions where member = any(sqlc.arg(members)::text[]) and state = 'reserved' and expires_at < sqlc.arg(now)::timestamptz order by id;
+select * from redemptions
+ where member = any(sqlc.arg(members)::text[]) and state = 'reserved' and expires_at < sqlc.arg(now)::timestamptz order by expires_at, id limit sqlc.arg(most);

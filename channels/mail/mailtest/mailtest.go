@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/mail"
 	"sync"
+	"time"
 )
 
 // Fault is how the server treats one message.
@@ -27,6 +28,7 @@ const (
 	HangUpSender  Fault = "hang_up_sender" // hangs up at MAIL FROM
 	NoSender      Fault = "no_sender"      // 553 to the sender
 	Goodbye       Fault = "goodbye"        // 421 at MAIL FROM
+	Tarpit        Fault = "tarpit"         // answers to the receiver after the server's Delay, then as Stall
 )
 
 // Mail is one that was taken.
@@ -51,6 +53,8 @@ type Server struct {
 	Methods string
 	// Greeting replaces the usual one.
 	Greeting string
+	// Delay is how long a Tarpit takes.
+	Delay time.Duration
 
 	listener net.Listener
 	stop     chan struct{}

@@ -205,6 +205,14 @@ func path(rest, word string) (string, bool) {
 
 func (t *talk) rcpt(rest string) {
 	to, ok := path(rest, "TO:")
+	if t.fault == Tarpit {
+		slow := time.NewTimer(t.s.Delay)
+		defer slow.Stop()
+		select {
+		case <-slow.C:
+		case <-t.s.stop:
+		}
+	}
 	switch {
 	case t.from == "":
 		t.say("503 5.5.1 who from?")
@@ -272,7 +280,7 @@ func (t *talk) data() bool {
 	switch fault {
 	case DropAnswer:
 		return false
-	case Stall:
+	case Stall, Tarpit:
 		<-t.s.stop
 		return false
 	default: // it was met before

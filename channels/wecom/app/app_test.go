@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -237,6 +238,35 @@ func TestBlocked(t *testing.T) {
 	}
 }
 
+// TestBlockedAtOnce: of the calls that were under way when the block began none waits
+// longer than for the first block.
+func TestBlockedAtOnce(t *testing.T) {
+	t.Parallel()
+	var together sync.WaitGroup
+	together.Add(wecom.Parallel)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cgi-bin/gettoken" {
+			_, _ = io.WriteString(w, wire(t, "wecom-gettoken.response"))
+			return
+		}
+		together.Done()
+		together.Wait()
+		_, _ = io.WriteString(w, `{"errcode":45009,"errmsg":"api freq out of limit"}`)
+	}))
+	defer server.Close()
+	c := channel(t, app.Config{Account: wecom.Account{URL: server.URL, Corp: corp, Secret: secret}, Agent: agent})
+	var group sync.WaitGroup
+	for i := range wecom.Parallel {
+		group.Go(func() {
+			_, err := c.Deliver(t.Context(), message("lin", fmt.Sprint(i)))
+			if f := channels.AsFailure(err); f == nil || f.Error() != "retry: errcode_45009" || f.RetryAfter > 70*time.Second {
+				t.Errorf("failure is %+v", f)
+			}
+		})
+	}
+	group.Wait()
+}
+
 // TestParallel: no more calls are under way than the vendor lets through.
 func TestParallel(t *testing.T) {
 	t.Parallel()
@@ -259,7 +289,7 @@ func TestParallel(t *testing.T) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for fault, want := range map[fakeplatform.Fault]string{
-		fakeplatform.Busy: "retry: errcode_-1", fakeplatform.ServerError: "retry: http_502", fakeplatform.NoIP: "config: errcode_60020",
+		fakeplatform.Busy: "retry: errcode_-1", fakeplatform.ServerError: "unknown: http_502", fakeplatform.NoIP: "config: errcode_60020",
 		fakeplatform.LoseAnswer: "unknown: connection_lost",
 	} {
 		p, cfg := start(t, "lin")
@@ -271,6 +301,30 @@ func TestFaults(t *testing.T) {
 		// It is safe to repeat: the platform holds back what it has sent.
 		if _, err := c.Deliver(t.Context(), message("lin", "x")); err != nil || len(p.Received("lin")) != 1 {
 			t.Errorf("%s: %v, %d received", fault, err, len(p.Received("lin")))
+		}
+	}
+}
+
+// TestAProxyThatFails: what stands between us and the platform answers 5xx after it has
+// passed on a message as well as before. A token that was lost on its way harms nobody.
+func TestAProxyThatFails(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
+		var failing atomic.Value
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == failing.Load() {
+				w.WriteHeader(status)
+				return
+			}
+			_, _ = io.WriteString(w, wire(t, "wecom-gettoken.response"))
+		}))
+		t.Cleanup(server.Close)
+		for path, class := range map[string]channels.Class{"/cgi-bin/gettoken": channels.ClassRetry, "/cgi-bin/message/send": channels.ClassUnknown} {
+			failing.Store(path)
+			c := channel(t, app.Config{Account: wecom.Account{URL: server.URL, Corp: corp, Secret: secret}, Agent: agent})
+			if _, err := c.Deliver(t.Context(), message("lin", "x")); text(err) != fmt.Sprintf("%s: http_%d", class, status) {
+				t.Errorf("%s: %v, want %s: http_%d", path, err, class, status)
+			}
 		}
 	}
 }
