@@ -431,7 +431,13 @@ func TestALinkIsTheMailboxs(t *testing.T) {
 					b.put(mailOf("m-2", "Mei@example.com"))
 				}, "l***@example.com opted_out by telephone", "M***@example.com reachable asked", "m***@example.com opted_out one_click",
 			},
-			{"back", func() { asks("m-3"); b.put(mailOf("m-2", "Lin@example.com"), mailOf("m-3", "lin@example.com")); asks("m-2"); asks("m-3") },
+			{
+				"back", func() {
+					asks("m-3")
+					b.put(mailOf("m-2", "Lin@example.com"), mailOf("m-3", "lin@example.com"))
+					asks("m-2")
+					asks("m-3")
+				},
 				"l***@example.com opted_out by telephone", "L***@example.com reachable asked", "l***@example.com reachable asked",
 			},
 			{
