@@ -40,8 +40,16 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_MAIL_URL": "smtp://hello@smtp.example.com", "BANYAN_MAIL_PASSWORD": "p4ss", "BANYAN_MAIL_FROM": "hello@example.com",
 		"BANYAN_MAIL_CONNECTIONS": "3", "BANYAN_MAIL_ALLOW_PLAIN": "true",
 		"BANYAN_WECOM_CORP": "ww1", "BANYAN_WECOM_SECRET": "s3cret", "BANYAN_WECOM_AGENT": "1000002", "BANYAN_WECOM_URL": "https://wecom.internal",
+		"BANYAN_SMS_PROVIDER": "gateway", "BANYAN_SMS_URL": "https://sms.example.com", "BANYAN_SMS_SIGN": "榕树", "BANYAN_SMS_OPT_OUT": "refuse", "BANYAN_SMS_OPT_OUT_TEXT": "退订回T",
+		"BANYAN_SMS_MAX_PARTS": "2", "BANYAN_SMS_SECRET_ID": "AKID1", "BANYAN_SMS_SECRET_KEY": "k3y", "BANYAN_SMS_APP": "1400006666", "BANYAN_SMS_REGION": "ap-beijing",
+		"BANYAN_SMS_SECRET": "a secret of the gateway's", "BANYAN_SMS_ALLOW_PRIVATE": "true",
 		"BANYAN_PUBLIC_URL": "https://banyan.example.com", "BANYAN_LINK_SECRET": "a secret of more than sixteen bytes", "BANYAN_ADDRESS_KEY": strings.Repeat("0f", 32),
 	})
+	// This one names a file of its own.
+	set["BANYAN_SMS_TEMPLATES_FILE"] = filepath.Join(t.TempDir(), "templates.yaml")
+	if err := os.WriteFile(set["BANYAN_SMS_TEMPLATES_FILE"], []byte("templates: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile("../../docs/operate.md")
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +59,7 @@ func TestEverySettingFromAFile(t *testing.T) {
 	for line := range strings.Lines(table) {
 		if name, ok := strings.CutPrefix(line, "| `BANYAN_"); ok {
 			name, _, _ = strings.Cut("BANYAN_"+name, "`")
-			if set[name+"_FILE"] == "" {
+			if set[strings.TrimSuffix(name, "_FILE")+"_FILE"] == "" {
 				t.Errorf("docs/operate.md names %s, which is not tried here", name)
 			}
 		}
@@ -68,6 +76,9 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_CALL_…": c.Call.Secret != "" && c.Call.Allow == "crm.internal", "BANYAN_MAIL_…": c.Mail.URL != "" && c.Mail.Password == "p4ss" && c.Mail.From == "hello@example.com",
 		"BANYAN_MAIL_CONNECTIONS": c.Mail.Connections == 3, "BANYAN_MAIL_ALLOW_PLAIN": c.Mail.AllowPlain,
 		"BANYAN_WECOM_…": c.WecomApp.Account.Corp == "ww1" && c.WecomApp.Account.Secret == "s3cret" && c.WecomApp.Account.URL == "https://wecom.internal", "BANYAN_WECOM_AGENT": c.WecomApp.Agent == 1000002,
+		"BANYAN_SMS_…, of texts":                c.SMS.Provider == "gateway" && c.SMS.URL != "" && c.SMS.Sign == "榕树" && c.SMS.OptOut == "refuse" && c.SMS.OptOutText == "退订回T" && c.SMS.MaxParts == 2,
+		"BANYAN_SMS_…, of Tencent's":            c.SMS.SecretID == "AKID1" && c.SMS.SecretKey == "k3y" && c.SMS.App == "1400006666" && c.SMS.Region == "ap-beijing" && len(c.SMS.Templates) > 0,
+		"BANYAN_SMS_…, of a gateway":            c.SMS.Secret != "" && c.SMS.AllowPrivate,
 		"BANYAN_PUBLIC_URL, BANYAN_LINK_SECRET": s.Links.Ready(), "BANYAN_ADDRESS_KEY": len(s.AddressKeys) == 1,
 	} {
 		if !ok {
