@@ -55,6 +55,8 @@ insert into grants (key, campaign, version, reward, member, journey, step, point
 select 'grant-' || id, campaign, version, 'first-card', member, id, '3.taken.1', 100,
        case when id > 50 then 'refused' else 'granted' end, case when id > 50 then 'budget' else '' end, '2026-12-03 02:00Z'
   from journeys where goal_at is not null and not holdout;
+-- A limit that begins counts what was granted; one that stays as it is has counted it.
+select set_budget('fitness-trial', 'first-card', null, null, null);
 select set_budget('fitness-trial', 'first-card', 1000000, null, null);
 insert into ledger_accounts (asset, kind, owner)
 select 'points', 'issuer', 'fitness-trial' union all
