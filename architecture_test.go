@@ -63,8 +63,8 @@ var house = map[string]struct {
 	"channels/mail":                 {may: []string{"campaign", "channels", "optout"}, libs: []string{"mail"}},
 	"channels/mail/mailtest":        {}, // shares no code with what it tests
 	"channels/sms":                  {may: []string{"campaign", "channels", "channels/outbound"}, libs: []string{"yaml"}},
-	"channels/wecom":                {may: []string{"campaign", "channels"}},
-	"channels/wecom/app":            {may: []string{"campaign", "channels", "channels/wecom"}},
+	"channels/wecom":                {may: []string{"campaign", "channels", "channels/outbound"}},
+	"channels/wecom/app":            {may: []string{"campaign", "channels", "channels/outbound", "channels/wecom"}},
 	"fakeplatform":                  {}, // shares no code with what it tests
 	"fakeplatform/cmd/fakeplatform": {may: []string{"fakeplatform"}},
 	"poster":                        {libs: []string{"picture"}},

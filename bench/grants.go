@@ -79,25 +79,13 @@ type granter struct {
 }
 
 func runGrants(ctx context.Context, r *run) (err error) {
-	h, err := openHouse(ctx, r, "")
-	if err != nil {
-		return err
-	}
-	defer func() { err = firstOf(err, h.close()) }()
 	clients := r.size("clients")
-	s, err := store.Open(ctx, h.url, store.WithApplicationName("bench"), store.WithMaxConns(clients))
+	g, s, done, err := openGranter(ctx, r)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	g := &granter{h: h}
-	if g.zone, err = time.LoadLocation("Asia/Shanghai"); err != nil {
-		return fmt.Errorf("find the timezone: %w", err)
-	}
-	if err := g.open(ctx); err != nil {
-		return err
-	}
-	bench, err := h.pgbench()
+	defer func() { err = firstOf(err, done()) }()
+	bench, err := g.h.pgbench()
 	if err != nil {
 		return err
 	}
@@ -141,6 +129,33 @@ func runGrants(ctx context.Context, r *run) (err error) {
 	r.atLeast(single, "times the rate of one hot row", r.median(single, what, "Banyan, a budget")/r.median(single, what, "pgbench, one hot row"), 2)
 	r.atLeast(many, "Banyan, a budget, grants a second", r.median(many, what, "Banyan, a budget"), 10000)
 	return g.sound(ctx)
+}
+
+// openGranter opens a house with members who can be granted to, and a store with a connection
+// for each client; done closes both.
+func openGranter(ctx context.Context, r *run) (g *granter, s *store.Store, done func() error, err error) {
+	h, err := openHouse(ctx, r, "")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	done = h.close
+	defer func() {
+		if err != nil {
+			err = firstOf(err, done())
+		}
+	}()
+	if s, err = store.Open(ctx, h.url, store.WithApplicationName("bench"), store.WithMaxConns(r.size("clients"))); err != nil {
+		return nil, nil, nil, err
+	}
+	done = func() error {
+		s.Close()
+		return h.close()
+	}
+	g = &granter{h: h}
+	if g.zone, err = time.LoadLocation("Asia/Shanghai"); err != nil {
+		return nil, nil, nil, fmt.Errorf("find the timezone: %w", err)
+	}
+	return g, s, done, g.open(ctx)
 }
 
 // open makes the members, each with a journey, and the table of the budget by hand.

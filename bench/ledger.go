@@ -45,31 +45,19 @@ var deeds = []struct {
 }{{"grant", 6}, {"reserve and capture", 3}, {"reserve and cancel", 1}}
 
 func runLedger(ctx context.Context, r *run) (err error) {
-	h, err := openHouse(ctx, r, "")
-	if err != nil {
-		return err
-	}
-	defer func() { err = firstOf(err, h.close()) }()
 	clients := r.size("clients")
-	s, err := store.Open(ctx, h.url, store.WithApplicationName("bench"), store.WithMaxConns(clients))
+	g, s, done, err := openGranter(ctx, r)
 	if err != nil {
 		return err
 	}
-	defer s.Close()
-	g := &granter{h: h}
-	if g.zone, err = time.LoadLocation("Asia/Shanghai"); err != nil {
-		return fmt.Errorf("find the timezone: %w", err)
-	}
-	if err := g.open(ctx); err != nil {
-		return err
-	}
+	defer func() { err = firstOf(err, done()) }()
 	// Everybody has something to redeem.
 	for range len(g.rows)/500 + 1 {
 		if err := g.grant(ctx, s, "free", min(500, len(g.rows))); err != nil {
 			return err
 		}
 	}
-	bench, err := h.pgbench()
+	bench, err := g.h.pgbench()
 	if err != nil {
 		return err
 	}

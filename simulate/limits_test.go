@@ -49,6 +49,27 @@ func inOrder(t *testing.T, cfg Config) *tally {
 	return total
 }
 
+// written writes a tally down, merged into an empty one, so that zeros are written in one way.
+func written(p *Plan, of *tally) string {
+	all := newTally(p, 30)
+	all.merge(of)
+	return fmt.Sprintf("%+v", *all)
+}
+
+// asOneClock runs a rehearsal of 30 days and holds it against one clock for all.
+func asOneClock(t *testing.T, cfg Config) *outcome {
+	t.Helper()
+	want := inOrder(t, cfg)
+	got, err := run(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if x, y := written(cfg.Plan, want), written(cfg.Plan, got.tally); x != y {
+		t.Errorf("one clock for all:\n%s\neach by herself:\n%s", x, y)
+	}
+	return got
+}
+
 // What members share is decided in the order of virtual time: the fast way, in which each
 // member is taken by herself, comes to the same as one clock for all.
 func TestSharedLimitsAreDecidedInTheOrderOfTime(t *testing.T) {
@@ -60,18 +81,7 @@ func TestSharedLimitsAreDecidedInTheOrderOfTime(t *testing.T) {
 			t.Run(fmt.Sprintf("seed %d, %d members", seed, members), func(t *testing.T) {
 				t.Parallel()
 				cfg := Config{Plan: p, From: first, Span: 30 * day, People: Made(p, pop, members, seed, first, 30*day)}
-				want := inOrder(t, cfg)
-				got, err := run(t.Context(), cfg)
-				if err != nil {
-					t.Fatal(err)
-				}
-				// Merged into an empty one, so that zeros are written in one way.
-				a, b := newTally(p, 30), newTally(p, 30)
-				a.merge(want)
-				b.merge(got.tally)
-				if x, y := fmt.Sprintf("%+v", *a), fmt.Sprintf("%+v", *b); x != y {
-					t.Errorf("one clock for all:\n%s\neach by herself:\n%s", x, y)
-				}
+				got := asOneClock(t, cfg)
 				if members == 300 && (got.offers[0].taken != 40 || got.offers[1].taken != 25 || got.rewards[0].granted != 25 || got.rewards[1].granted != 33) {
 					t.Errorf("nothing ran out, so this test shows nothing: %+v %+v", got.offers, got.rewards)
 				}
@@ -91,17 +101,7 @@ func TestTheBudgetOfADayIsDecidedInTheOrderOfTime(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			cfg := Config{Plan: p, From: first, Span: 30 * day, People: Made(p, pop, 300, seed, first, 30*day)}
-			want := inOrder(t, cfg)
-			got, err := run(t.Context(), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, b := newTally(p, 30), newTally(p, 30)
-			a.merge(want)
-			b.merge(got.tally)
-			if x, y := fmt.Sprintf("%+v", *a), fmt.Sprintf("%+v", *b); x != y {
-				t.Errorf("one clock for all:\n%s\neach by herself:\n%s", x, y)
-			}
+			got := asOneClock(t, cfg)
 			bonus, solace := got.rewards[0], got.rewards[1]
 			if bonus.granted != 12 || bonus.not[campaign.RefusedPerDay] == 0 || bonus.not[campaign.RefusedBudget] == 0 ||
 				solace.not[campaign.RefusedPerDay] == 0 || solace.not[campaign.RefusedPerMember] == 0 {
@@ -141,26 +141,15 @@ func TestWhatIsLeftIsKnownInTheOrderOfTime(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
 			cfg := Config{Plan: p, From: first, Span: 30 * day, People: Made(p, pop, 150, seed, first, 30*day)}
-			want := inOrder(t, cfg)
-			got, err := run(t.Context(), cfg)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, b := newTally(p, 30), newTally(p, 30)
-			a.merge(want)
-			b.merge(got.tally)
-			if x, y := fmt.Sprintf("%+v", *a), fmt.Sprintf("%+v", *b); x != y {
-				t.Errorf("one clock for all:\n%s\neach by herself:\n%s", x, y)
-			}
+			got := asOneClock(t, cfg)
 			deaf := *p
 			deaf.peeks = false // takes every budget for whole
 			cfg.Plan = &deaf
-			if got, err = run(t.Context(), cfg); err != nil {
+			other, err := run(t.Context(), cfg)
+			if err != nil {
 				t.Fatal(err)
 			}
-			c := newTally(p, 30)
-			c.merge(got.tally)
-			if fmt.Sprintf("%+v", *a) == fmt.Sprintf("%+v", *c) {
+			if written(p, got.tally) == written(p, other.tally) {
 				t.Error("nobody's way depends on what is left, so this test shows nothing")
 			}
 		})

@@ -6,7 +6,6 @@
 package call
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -114,21 +113,13 @@ func verdict(f *channels.Failure) health {
 	return ill
 }
 
-// post makes one request. It uses the transport without http.Client, so that no redirect is
-// followed and no address quoted in an error.
+// post makes one request.
 func (c *Channel) post(ctx context.Context, to *url.URL, m channels.Message, request *campaign.CallRequest, body []byte) (map[string]json.RawMessage, *channels.Failure) {
 	var way outbound.Progress
-	req, err := http.NewRequestWithContext(way.Watch(ctx), http.MethodPost, to.String(), bytes.NewReader(body))
+	signed := outbound.Post{Body: body, Key: m.Key, Attempt: m.Attempt, Secrets: c.secrets, At: c.now()}
+	req, err := signed.Request(way.Watch(ctx), to)
 	if err != nil {
 		return nil, channels.Refuse(ReasonURL, nil)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "Banyan")
-	req.Header.Set(outbound.KeyHeader, outbound.HeaderKey(m.Key))
-	req.Header.Set(outbound.SignatureHeader, outbound.Sign(body, c.now(), c.secrets...))
-	if m.Attempt > 0 {
-		req.Header.Set(outbound.AttemptHeader, strconv.Itoa(m.Attempt))
 	}
 	if c.allow.host(to) {
 		req = req.WithContext(trusted(req.Context()))
@@ -196,11 +187,7 @@ func inDoubt(f *channels.Failure, way *outbound.Progress) *channels.Failure {
 // encode writes the body. It depends on the claim alone, so that a service may compare what
 // it gets under one key.
 func encode(m channels.Message, request *campaign.CallRequest) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(Payload{
+	return outbound.JSON(Payload{
 		Key: m.Key, Campaign: m.Campaign, Journey: m.Journey, Step: request.Step, Call: m.Name, Member: m.Member, Body: request.Body, At: m.At,
 	})
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

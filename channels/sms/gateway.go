@@ -1,7 +1,6 @@
 package sms
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -113,31 +112,17 @@ func (g *gateway) Check(ctx context.Context, _ []Template) error {
 	return campaign.Errorf(campaign.CodeInvalid, "%s", what)
 }
 
-// post makes one request. It uses the transport without http.Client, so that no redirect is
-// followed and no address quoted in an error.
+// post makes one request.
 func (g *gateway) post(ctx context.Context, key string, attempt int, request any) (id string, f *channels.Failure) {
-	body, err := encode(request)
+	body, err := outbound.JSON(request)
 	if err != nil {
 		return "", channels.Refuse(channels.ReasonInvalidMessage, nil)
 	}
 	var way outbound.Progress
-	req, err := http.NewRequestWithContext(way.Watch(ctx), http.MethodPost, g.target.String(), bytes.NewReader(body))
+	signed := outbound.Post{Body: body, Key: key, Attempt: attempt, User: g.user, Secrets: g.secrets, At: g.now()}
+	req, err := signed.Request(way.Watch(ctx), g.target)
 	if err != nil {
 		return "", channels.Misconfigured("url", nil)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "Banyan")
-	req.Header.Set(outbound.SignatureHeader, outbound.Sign(body, g.now(), g.secrets...))
-	if key != "" {
-		req.Header.Set(outbound.KeyHeader, outbound.HeaderKey(key))
-	}
-	if attempt > 0 {
-		req.Header.Set(outbound.AttemptHeader, strconv.Itoa(attempt))
-	}
-	if g.user != nil {
-		password, _ := g.user.Password()
-		req.SetBasicAuth(g.user.Username(), password)
 	}
 	resp, err := g.client.RoundTrip(req)
 	if err != nil {

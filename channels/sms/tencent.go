@@ -139,7 +139,7 @@ const reasonNoAnswer = "no_answer"
 // call makes one signed request and reads its answer. code is the vendor's, of an answer
 // that refuses the request as a whole.
 func (t *tencent) call(ctx context.Context, action string, request, reply any) (code string, f *channels.Failure) {
-	body, err := encode(request)
+	body, err := outbound.JSON(request)
 	if err != nil {
 		return "", channels.Refuse(channels.ReasonInvalidMessage, nil)
 	}
@@ -204,12 +204,4 @@ func strange(status int) *channels.Failure {
 		return channels.Unknown(reason, nil)
 	}
 	return channels.Misconfigured(reason, nil)
-}
-
-func encode(request any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(request)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

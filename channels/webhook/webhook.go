@@ -4,12 +4,9 @@
 package webhook
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
@@ -106,27 +103,13 @@ func inDoubt(err error, doubt bool) error {
 	return unknown
 }
 
-// post makes one request. It uses the transport without http.Client, which would turn a
-// POST into a GET on some redirects and quote addresses in its errors.
+// post makes one request.
 func (c *Channel) post(ctx context.Context, to *url.URL, m channels.Message, body []byte) (answer, *channels.Failure) {
 	var way outbound.Progress
-	req, err := http.NewRequestWithContext(way.Watch(ctx), http.MethodPost, to.String(), bytes.NewReader(body))
+	signed := outbound.Post{Body: body, Key: m.Key, Attempt: m.Attempt, User: c.user, Secrets: c.secrets, At: c.now()}
+	req, err := signed.Request(way.Watch(ctx), to)
 	if err != nil {
 		return answer{}, channels.Misconfigured("url", nil)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "Banyan")
-	// With this header net/http repeats the request by itself when a kept connection
-	// turns out to be dead. That is what the key is for: the receiver takes it once.
-	req.Header.Set(KeyHeader, HeaderKey(m.Key))
-	req.Header.Set(SignatureHeader, Sign(body, c.now(), c.secrets...))
-	if m.Attempt > 0 {
-		req.Header.Set(AttemptHeader, strconv.Itoa(m.Attempt))
-	}
-	if c.user != nil {
-		password, _ := c.user.Password()
-		req.SetBasicAuth(c.user.Username(), password)
 	}
 	resp, err := c.client.RoundTrip(req)
 	if err != nil {
@@ -138,15 +121,10 @@ func (c *Channel) post(ctx context.Context, to *url.URL, m channels.Message, bod
 	return a, nil
 }
 
-// encode writes the body. It depends on the message alone, so that a receiver may
-// compare what it gets under one key.
+// encode writes the body.
 func encode(m channels.Message) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(Payload{
+	return outbound.JSON(Payload{
 		Key: m.Key, Campaign: m.Campaign, Journey: m.Journey, Message: m.Name, Member: m.Member,
 		Body: m.Body, Kind: m.Kind, At: m.At,
 	})
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }

@@ -14,17 +14,15 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels"
+	"github.com/banyanhq/banyan/channels/outbound"
 )
 
 const (
@@ -235,18 +233,17 @@ func (c *Client) fetch(ctx context.Context) (Token, error) {
 
 // call makes one request. The query holds secrets, so no error of the library goes on.
 func (c *Client) call(ctx context.Context, method, path string, query url.Values, body []byte, reply any) (code int, f *channels.Failure) {
-	var reached atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { reached.Store(true) }})
+	var way outbound.Progress
 	target := c.base.JoinPath(path)
 	target.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(traced, method, target.String(), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(way.Watch(ctx), method, target.String(), bytes.NewReader(body))
 	if err != nil {
 		return 0, channels.Misconfigured("url", nil)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.http.RoundTrip(req)
 	if err != nil {
-		return 0, broken(ctx, err, reached.Load())
+		return 0, way.Failure(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // what we want of it is read by then
 	switch {
@@ -257,7 +254,7 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return 0, broken(ctx, err, true)
+		return 0, way.Failure(ctx, err)
 	}
 	said := status{Code: -2} // an answer without a code is none
 	if len(text) > maxAnswer || json.Unmarshal(text, &said) != nil || said.Code == -2 {
@@ -269,32 +266,6 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 		}
 	}
 	return said.Code, nil
-}
-
-// broken says what a call without an answer means: unknown once it had a connection.
-func broken(ctx context.Context, err error, reached bool) *channels.Failure {
-	reason := "network"
-	_, dns := errors.AsType[*net.DNSError](err)
-	timeout, timed := errors.AsType[net.Error](err)
-	switch {
-	case ctx.Err() != nil:
-		reason = channels.ContextReason(ctx)
-	case dns:
-		reason = "dns"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		reason = "connection_refused"
-	case timed && timeout.Timeout():
-		reason = channels.ReasonTimeout
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		reason = "connection_lost"
-	}
-	switch {
-	case reached:
-		return channels.Unknown(reason, ctx.Err())
-	case reason == channels.ReasonDeadline:
-		return channels.Refuse(reason, ctx.Err())
-	}
-	return channels.TryAgain(reason, 0, ctx.Err())
 }
 
 // slots bounds how many calls are made at once. Told that there were too many, it makes do

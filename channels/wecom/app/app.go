@@ -4,15 +4,14 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels"
+	"github.com/banyanhq/banyan/channels/outbound"
 	"github.com/banyanhq/banyan/channels/wecom"
 )
 
@@ -124,7 +123,7 @@ func (c *Channel) Deliver(ctx context.Context, m channels.Message) (channels.Rec
 	if f := c.room(ctx, m); f != nil {
 		return channels.Receipt{}, f
 	}
-	body, err := encode(request{
+	body, err := outbound.JSON(request{
 		ToUser: m.To.Address, MsgType: "text", AgentID: c.agent, Text: text{m.Body}, CheckDuplicates: 1, DuplicateInterval: int(Remembers / time.Second),
 	})
 	if err != nil {
@@ -190,12 +189,4 @@ func (c *Channel) Check(ctx context.Context) error {
 		what += "look its code up in the vendor's list of error codes"
 	}
 	return campaign.Errorf(campaign.CodeInvalid, "%s", what)
-}
-
-func encode(r request) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	err := e.Encode(r)
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
