@@ -183,7 +183,9 @@ func (c *Channel) Check(ctx context.Context) error {
 		what += "the secret is not this app's; mend BANYAN_WECOM_SECRET"
 	case "errcode_60020":
 		what += "this machine's public address is not on the app's list of trusted addresses (企业可信IP); add it in the administration"
-	case "dns", "connection_refused", channels.ReasonTimeout:
+	case "tls":
+		what += "its certificate is not valid for this name, or nobody here trusts who signed it"
+	case "dns", "connection_refused", "network", "unreachable", channels.ReasonTimeout:
 		what += "it cannot be reached; is BANYAN_WECOM_URL right, and does a firewall let this machine connect to it?"
 	default:
 		what += "look its code up in the vendor's list of error codes"
