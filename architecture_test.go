@@ -23,6 +23,7 @@ var house = map[string]struct {
 }{
 	"attribution":                   {may: []string{"codes"}},
 	"campaign":                      {},
+	"codes":                         {},
 	"rules":                         {may: []string{"campaign"}, libs: []string{"cel"}},
 	"definitions":                   {may: []string{"campaign", "rules"}, libs: []string{"yaml"}},
 	"codes":                         {},
@@ -31,7 +32,7 @@ var house = map[string]struct {
 	"graph":                         {may: []string{"campaign"}},
 	"journey":                       {may: []string{"campaign", "rules"}},
 	"simulate":                      {may: []string{"campaign", "definitions", "journey", "rules"}},
-	"store":                         {may: []string{"campaign", "store/db"}, libs: []string{"pgx"}},
+	"store":                         {may: []string{"campaign", "codes", "store/db"}, libs: []string{"pgx"}},
 	"store/db":                      {libs: []string{"pgx"}},
 	"turn":                          {may: []string{"campaign", "journey", "store"}},
 	"workflows":                     {may: []string{"campaign"}, libs: []string{"temporal"}},

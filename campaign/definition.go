@@ -124,13 +124,18 @@ type Offer struct {
 // Reward is what a grant step gives.
 type Reward struct {
 	Name      string `json:"name"`
-	Points    int64  `json:"points"`
-	Budget    int64  `json:"budget,omitempty"` // points in all; 0: unlimited
+	Points    int64  `json:"points,omitempty"`
+	Budget    int64  `json:"budget,omitempty"` // points or pieces in all; 0: unlimited
 	PerMember *Times `json:"per_member,omitempty"`
 	// BudgetPerDay and BudgetPerMember are what one day of the campaign's timezone and one
-	// member may get of the budget, in points; 0: unlimited.
+	// member may get of the budget, in points or pieces; 0: unlimited.
 	BudgetPerDay    int64 `json:"budget_per_day,omitempty"`
 	BudgetPerMember int64 `json:"budget_per_member,omitempty"`
+
+	// Of a reward that gives no fixed points one of these is set; Gift tells which.
+	Coupon  *Coupon       `json:"coupon,omitempty"`
+	Benefit *BenefitGrant `json:"benefit,omitempty"`
+	Ladder  *Ladder       `json:"ladder,omitempty"` // of points
 }
 
 // Times is "so many times in so long a span"; an Every of zero means ever.

@@ -41,6 +41,7 @@ type Member struct {
 	Attributes map[string]json.RawMessage `json:"attributes,omitempty"`
 	Tags       []string                   `json:"tags,omitempty"`
 	Points     int64                      `json:"points"`
+	Benefits   []Benefit                  `json:"benefits,omitempty"` // by name, over ones too
 }
 
 // Behaviour is one question about a member's past events, as count(), sum() and
@@ -83,4 +84,5 @@ const (
 	PropertyOrder  = "order"
 	PropertyOffer  = "offer"
 	PropertyAmount = "amount"
+	PropertyCoupon = "coupon" // the code of a coupon that it was paid with
 )

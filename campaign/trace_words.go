@@ -35,6 +35,9 @@ var reasonsEnglish = map[string]string{
 	RefusedPerMember:  "the limit per member is reached",
 	RefusedPerDay:     "the day's budget is used up",
 	RefusedBudget:     "the budget is used up",
+	RefusedPool:       "no code is left",
+	RefusedHeld:       "she has one that is not used yet",
+	RefusedStep:       "no higher step is reached",
 }
 
 var reasonsChinese = map[string]string{
@@ -72,6 +75,9 @@ var reasonsChinese = map[string]string{
 	RefusedPerMember:  "已达每人上限",
 	RefusedPerDay:     "当日预算已用完",
 	RefusedBudget:     "预算已用完",
+	RefusedPool:       "券码已发完",
+	RefusedHeld:       "该会员手中还有未使用的",
+	RefusedStep:       "未达到更高一级",
 }
 
 var traceEnglish = wording{
@@ -111,7 +117,17 @@ var traceEnglish = wording{
 	TraceLate: func(p func(string) string) string {
 		return p("type") + " (event " + p("event") + ") was in time but arrived too late for " + p("what") + ", so it changed nothing"
 	},
-	TraceGranted:    func(p func(string) string) string { return "granted " + p("reward") + ": " + p("points") + " points" },
+	TraceGranted: func(p func(string) string) string {
+		switch {
+		case p("benefit") != "" && p("extended") != "":
+			return "granted " + p("reward") + ": benefit " + p("benefit") + " goes on" + by(" until ", p("until"))
+		case p("benefit") != "":
+			return "granted " + p("reward") + ": benefit " + p("benefit") + by(" until ", p("until"))
+		case p("coupon") != "":
+			return "granted " + p("reward") + ": coupon " + p("coupon") + by(", good until ", p("until"))
+		}
+		return "granted " + p("reward") + ": " + p("points") + " points"
+	},
 	TraceNotGranted: func(p func(string) string) string { return "reward " + p("reward") + " NOT granted: " + p("reason") },
 	TraceTagged:     func(p func(string) string) string { return "tagged " + p("tags") },
 	TraceUntagged:   func(p func(string) string) string { return "untagged " + p("tags") },
@@ -248,7 +264,17 @@ var traceChinese = wording{
 	TraceLate: func(p func(string) string) string {
 		return p("type") + "（事件 " + p("event") + "）发生及时但到达太晚，错过 " + p("what") + "，未改变任何步骤"
 	},
-	TraceGranted:    func(p func(string) string) string { return "发放 " + p("reward") + "：" + p("points") + " 积分" },
+	TraceGranted: func(p func(string) string) string {
+		switch {
+		case p("benefit") != "" && p("extended") != "":
+			return "发放 " + p("reward") + "：权益 " + p("benefit") + " 延长" + by("至 ", p("until"))
+		case p("benefit") != "":
+			return "发放 " + p("reward") + "：权益 " + p("benefit") + by("，至 ", p("until"))
+		case p("coupon") != "":
+			return "发放 " + p("reward") + "：券 " + p("coupon") + by("，有效期至 ", p("until"))
+		}
+		return "发放 " + p("reward") + "：" + p("points") + " 积分"
+	},
 	TraceNotGranted: func(p func(string) string) string { return "奖励 " + p("reward") + " 未发放：" + p("reason") },
 	TraceTagged:     func(p func(string) string) string { return "打标签 " + p("tags") },
 	TraceUntagged:   func(p func(string) string) string { return "去标签 " + p("tags") },

@@ -160,14 +160,20 @@ type GrantAsk struct {
 	PerMember *Times
 	Step      string
 	Zone      *time.Location // whose days a budget of a day is of
+	// Of is the reward as the version of the journey has it; nil: one of points.
+	Of *Reward
+	// Value is what the steps of a reward are measured by; nil: how often it was asked for.
+	Value *int64
 }
 
-// Answer answers an Ask. A refusal has a reason: stock, per_member, per_day or budget; or why she
+// Answer answers an Ask. A refusal has a reason: stock, per_member, per_day, budget, pool, held or step; or why she
 // did not get into the team that she wanted to join.
 type Answer struct {
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"`
 	Team   *Team  `json:"team,omitempty"` // of a TeamAsk
+	Points int64  `json:"-"`              // of a GrantAsk of a reward in steps: what was paid
+	Piece  *Piece `json:"-"`              // of a GrantAsk of a coupon or a benefit; its code is a secret
 }
 
 // Reasons of a refusal.
@@ -176,6 +182,9 @@ const (
 	RefusedPerMember = "per_member"
 	RefusedPerDay    = "per_day"
 	RefusedBudget    = "budget"
+	RefusedPool      = "pool" // no code is left to give
+	RefusedHeld      = "held" // she has one that is not used yet
+	RefusedStep      = "step" // no step is reached that was not paid yet
 )
 
 // TurnInput is the input of a journey workflow: ids and numbers, no people.

@@ -80,10 +80,7 @@ func (c *checker) offerOf(f field, o object) campaign.Offer {
 	return offer
 }
 
-var rewardShape = shape{
-	what: "a reward",
-	keys: []string{"points", "budget", "per_member"},
-}
+var rewardShape = shape{what: "a reward", keys: rewardKeys()}
 
 // rewards reads what grant steps give.
 func (c *checker) rewards(top object) {
@@ -93,11 +90,7 @@ func (c *checker) rewards(top object) {
 			continue
 		}
 		r := campaign.Reward{Name: f.name}
-		if v, ok := o.get("points"); ok {
-			r.Points, _ = c.count(v, maxPoints)
-		} else {
-			c.missing(o, f.key, fmt.Sprintf("reward %q", f.name), "points", "write `points: 100`")
-		}
+		c.gift(f, o, &r)
 		if v, ok := o.get("budget"); ok {
 			c.budget(v, &r)
 		}
@@ -110,7 +103,7 @@ func (c *checker) rewards(top object) {
 
 var budgetShape = shape{what: "a budget", keys: []string{"total", "per_day", "per_member"}}
 
-// budget reads a number, which is the points in all, or a mapping.
+// budget reads a number, which is the points or pieces in all, or a mapping.
 func (c *checker) budget(v node, r *campaign.Reward) {
 	if v.isScalar() {
 		r.Budget = c.points(v, r, "a budget of %d points", "budget is the points of all grants together")
@@ -141,8 +134,8 @@ func (c *checker) budget(v node, r *campaign.Reward) {
 // points reads a part of a budget. It must do for one grant at least.
 func (c *checker) points(v node, r *campaign.Reward, has, help string) int64 {
 	n, ok := c.count(v, maxPoints)
-	if ok && n < r.Points {
-		c.problem(v, "budget", fmt.Sprintf(has+" is not enough for one reward of %d", n, r.Points), help)
+	if worth := r.Gift().Worth(); ok && n < worth {
+		c.problem(v, "budget", fmt.Sprintf(has+" is not enough for one reward of %d", n, worth), help)
 	}
 	return n
 }

@@ -11,6 +11,8 @@ func lexicons() []lexicon {
 		{shape: propertyShape, words: propertyWords},
 		{shape: offerShape, words: offerWords},
 		{shape: rewardShape, words: rewardWords},
+		{shape: couponShape, words: couponWords},
+		{shape: rewardStepShape, words: rewardStepWords},
 		{shape: budgetShape, words: budgetWords},
 		{shape: timesShape, words: timesWords},
 		{shape: messageShape, words: messageWords()},
@@ -138,15 +140,36 @@ var offerWords = map[string]word{
 }
 
 var rewardWords = map[string]word{
-	"points":     {"Points", "积分", "How many points one grant gives.", "发一次给多少积分。", 100, aCount(maxPoints), true},
-	"budget":     {"Budget", "总预算", "How many points all grants together may give: a number, or with what a day and a member may get.", "最多发多少积分：一个数字表示总数，也可以写明每天和每人的上限。", 100000, anyOf(aCount(maxPoints), of(budgetShape)), false},
+	"points":     {"Points", "积分", "How many points one grant gives. A reward gives points, a coupon or a benefit.", "发一次给多少积分。一个奖励给积分、券或权益其中一种。", 100, aCount(maxPoints), false},
+	"coupon":     {"Coupon", "券", "That one grant gives a coupon: generated, pool, or a mapping.", "发一次给一张券：generated（现场生成）、pool（导入的券池），或一组设置。", schema{"codes": "generated", "value": 20, "expires": "30d"}, anyOf(oneOfWords(campaign.CodesGenerated, campaign.CodesPool), of(couponShape)), false},
+	"benefit":    {"Benefit", "权益", "That one grant entitles the member to a benefit of this name.", "发一次让会员享有这个权益。", "vip", aName(plainName), false},
+	"for":        {"For", "权益时长", "How long the benefit lasts. One that lasts already goes on for as long. For ever, unless told.", "权益持续多久；已有时顺延。不写就是永久。", "30d", aDuration(), false},
+	"steps":      {"Steps", "阶梯", "Points that rise: whoever reaches a higher step is paid the difference.", "阶梯奖励：达到更高一级时补发差额。", []any{schema{"at": 1, "points": 100}, schema{"at": 3, "points": 400}}, schema{"type": "array", "minItems": 1, "maxItems": maxRewardSteps, "items": of(rewardStepShape)}, false},
+	"count":      {"Count", "按次数", "What the steps are measured by: a CEL expression that gives a whole number. How often the reward was granted, unless told.", "阶梯按什么数：一个得到整数的 CEL 表达式。不写就按发放次数。", `count("friend.joined")`, aText(), false},
+	"amount":     {"Amount", "按金额", "What the steps are measured by: a CEL expression that gives money.", "阶梯按什么金额：一个得到金额的 CEL 表达式。", `sum("order.paid", "amount")`, aText(), false},
+	"budget":     {"Budget", "总预算", "How many points, or pieces, all grants together may give: a number, or with what a day and a member may get.", "最多发多少积分：一个数字表示总数，也可以写明每天和每人的上限。", 100000, anyOf(aCount(maxPoints), of(budgetShape)), false},
 	"per_member": {"Per member", "每人上限", "How often a member may get it: a number for ever, or so many times in a span.", "每位会员最多领几次：一个数字表示一共，或写明多久几次。", schema{"times": 10, "every": "30d"}, someTimes(), false},
 }
 
+var rewardStepWords = map[string]word{
+	"at":     {"At", "达到", "From which count, or amount, on the step counts.", "达到多少次（或多少金额）算这一级。", 3, anAmount(), true},
+	"points": {"Points", "积分", "How many points she has of the reward then, in all; what was paid before is taken off.", "到这一级累计给多少积分，已发的会扣除，只补差额。", 400, aCount(maxPoints), true},
+}
+
+var couponWords = map[string]word{
+	"codes":        {"Codes", "券码来源", "generated: made when it is granted; pool: imported before.", "generated：发放时生成；pool：事先导入。", "generated", oneOfWords(campaign.CodesGenerated, campaign.CodesPool), true},
+	"length":       {"Length", "码长", "How many characters a generated code has, its check character included. 16 unless told.", "生成的券码有几个字符，含校验位。不写就是 16。", 16, aCount(campaign.MaxCodeLength), false},
+	"value":        {"Value", "面值", "What it is worth, for messages and for the shop that asks.", "券的面值，供话术和收银查询使用。", 20, anAmount(), false},
+	"expires":      {"Expires", "有效期", "How long after the grant it can be used. For ever, unless told.", "发放后多久之内可用。不写就一直有效。", "30d", aDuration(), false},
+	"when_expired": {"When expired", "过期后", "What becomes of an expired code of a pool: return, to be given to somebody else, or keep. keep unless told.", "券池里的码过期后：return 放回券池再发给别人，keep 作废。不写就是 keep。", "return", oneOfWords(expiredKeep, expiredReturn), false},
+	"holds":        {"Holds", "同时持有", "How many a member may have at a time that are neither used nor expired. 1 unless told.", "会员同时最多持有几张未用的券。不写就是 1。", 1, aCount(maxHolds), false},
+	"low_water":    {"Low water", "低水位", "How many codes are left when the pool is said to run low. A tenth of it unless told.", "券池剩多少时提示不足。不写就是一成。", 500, aCount(maxPoints), false},
+}
+
 var budgetWords = map[string]word{
-	"total":      {"Total", "总预算", "How many points all grants together may give.", "全部发放加起来最多多少积分。", 100000, aCount(maxPoints), false},
-	"per_day":    {"Per day", "每日预算", "How many points all grants of one day, in the campaign's timezone, may give.", "每天（按活动时区）最多发多少积分。", 5000, aCount(maxPoints), false},
-	"per_member": {"Per member", "每人预算", "How many points one member may get of this reward.", "每位会员从这个奖励里最多得多少积分。", 1000, aCount(maxPoints), false},
+	"total":      {"Total", "总预算", "How many points, or pieces, all grants together may give.", "全部发放加起来最多多少积分，或多少张。", 100000, aCount(maxPoints), false},
+	"per_day":    {"Per day", "每日预算", "How many points, or pieces, all grants of one day, in the campaign's timezone, may give.", "每天（按活动时区）最多发多少积分，或多少张。", 5000, aCount(maxPoints), false},
+	"per_member": {"Per member", "每人预算", "How many points, or pieces, one member may get of this reward.", "每位会员从这个奖励里最多得多少积分，或多少张。", 1000, aCount(maxPoints), false},
 }
 
 var timesWords = map[string]word{

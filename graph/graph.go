@@ -199,7 +199,7 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 		return append(out, telling(s.Announce, s.Remind)...)
 	case *campaign.Grant:
 		if reward, ok := def.Reward(s.Reward); ok {
-			return []string{fmt.Sprintf("%d points", reward.Points)}
+			return []string{reward.Gift().Words()}
 		}
 	case *campaign.Set:
 		out := make([]string, len(s.Assign))

@@ -18,6 +18,7 @@ type Program struct {
 	loc      *time.Location
 	messages map[string]*message
 	plans    map[string]*plan
+	rewards  bool // something reads what members were granted
 }
 
 type message struct {
@@ -50,7 +51,7 @@ type node struct {
 	name   string
 	next   string            // "" runs off the end
 	blocks map[string]string // first step of each block, or next where it is empty
-	when   *rules.Expr       // await: the condition; wait: the moment; repeat: until; team: the code; call: the body
+	when   *rules.Expr       // await: the condition; grant: what the steps of its reward are measured by; wait: the moment; repeat: until; team: the code; call: the body
 	exprs  []*rules.Expr     // choose: cases; set: values
 	until  *campaign.Calendar
 }
@@ -112,12 +113,14 @@ func (c *compiler) expr(where, src string, sc rules.Scope, want rules.Want) *rul
 	}
 	x, issues := c.p.env.Compile(src, sc, want)
 	c.note(where, issues)
+	c.p.rewards = c.p.rewards || x != nil && rules.ReadsRewards(x)
 	return x
 }
 
 func (c *compiler) template(where, src string, sc rules.Scope) *rules.Template {
 	t, issues := c.p.env.CompileTemplate(src, sc)
 	c.note(where, issues)
+	c.p.rewards = c.p.rewards || t != nil && rules.ReadsRewards(t)
 	return t
 }
 
@@ -260,7 +263,16 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 		n.when = c.expr(at+".call.body", s.Body, scope, rules.WantJSON)
 		pl.types = append(pl.types, campaign.EventCallAnswered)
 		pl.needs = union(pl.needs, n.when)
-	case *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Grant, *campaign.Goto, *campaign.End:
+	case *campaign.Grant:
+		if w, ok := c.p.def.Reward(s.Reward); ok && w.Ladder != nil {
+			want := rules.WantType(campaign.TypeInt)
+			if w.Ladder.Amount != "" {
+				want = rules.WantType(campaign.TypeMoney)
+			}
+			n.when = c.expr("rewards."+w.Name, w.Ladder.By(), rules.SegmentScope(), want)
+			pl.needs = union(pl.needs, n.when)
+		}
+	case *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Goto, *campaign.End:
 	}
 }
 
@@ -292,6 +304,10 @@ func (p *Program) Needs(journey string) (types []string, behaviours []campaign.B
 	}
 	return pl.types, pl.needs, nil
 }
+
+// ReadsRewards reports whether a turn must be given the coupons and benefits that the
+// member was granted.
+func (p *Program) ReadsRewards() bool { return p.rewards }
 
 func (p *Program) plan(journey string) (*plan, error) {
 	pl, ok := p.plans[journey]

@@ -26,6 +26,9 @@ type Input struct {
 	Sent []time.Time
 	// Taken counts the offers that the member has taken in this campaign, by name.
 	Taken map[string]int
+	// Rewards are the coupons and benefits that the member was granted last in this
+	// campaign, by reward, where the program reads them.
+	Rewards map[string]campaign.Piece
 	// Answers are the answers to what earlier runs of this turn asked, by key.
 	Answers map[string]campaign.Answer
 	// Via is the installation's default list of channels.
@@ -145,7 +148,7 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 		r.s.Call = &c
 	}
 	r.sent = slices.Clone(in.Sent)
-	r.facts = rules.Facts{Now: in.Now, Member: in.Member, Behaviour: in.Behaviour}
+	r.facts = rules.Facts{Now: in.Now, Member: in.Member, Behaviour: in.Behaviour, Rewards: in.Rewards}
 	return r
 }
 

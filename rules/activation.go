@@ -25,6 +25,8 @@ type Facts struct {
 	Answers map[string]json.RawMessage
 	// Calls are what the services that the journey called have answered, by call and field.
 	Calls map[string]map[string]json.RawMessage
+	// Rewards are the coupons and benefits that the member was granted last, by reward.
+	Rewards map[string]campaign.Piece
 	// Behaviour answers the questions that Behaviours lists. One that is missing here is
 	// an error when it is asked, never zero: a count that nobody fetched is not "none".
 	Behaviour map[campaign.Behaviour]campaign.BehaviourValue
@@ -157,7 +159,7 @@ func (a *activation) ResolveName(name string) (any, bool) {
 	case varNow:
 		a.now.setTime(a.facts.Now, a.env.loc)
 		return a.now.val, true
-	case varMember, varEvent, varStart, varOffer, varAnswers, varCalls, varTeam, varCampaign, varLiteral, varBehaviour, varSegment:
+	case varMember, varEvent, varStart, varOffer, varAnswers, varCalls, varTeam, varCampaign, varLiteral, varBehaviour, varSegment, varReward:
 		return a, true
 	}
 	return nil, false

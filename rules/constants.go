@@ -26,6 +26,8 @@ func (r *resolver) constant(e ast.Expr, f function) bool {
 		return r.behaviour(e, f, args)
 	case campaign.AboutBudget:
 		return r.spoiled(e, e, wrongCall(f)) // with what is selected of it, selection sees it first
+	case "reward":
+		return r.reward(e, f, args)
 	case "money":
 		return r.money(e, f, args)
 	case "duration":

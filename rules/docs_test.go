@@ -34,12 +34,24 @@ func shown() *campaign.Definition {
 	}}, &campaign.CallService{URL: "https://crm.example.com", SaveAs: "crm", Returns: []campaign.CallField{
 		{Name: "level", Type: campaign.TypeString}, {Name: "score", Type: campaign.TypeInt},
 	}})
+	def.Rewards = []campaign.Reward{
+		{Name: "first-card", Points: 100},
+		{Name: "welcome", Coupon: &campaign.Coupon{Codes: campaign.CodesGenerated, Value: campaign.Money{Minor: 2000, Currency: "CNY"}, Expires: 30 * 24 * time.Hour}},
+		{Name: "vip-month", Benefit: &campaign.BenefitGrant{Benefit: "vip", For: 30 * 24 * time.Hour}},
+		{Name: "locker", Benefit: &campaign.BenefitGrant{Benefit: "locker"}},
+	}
 	return def
 }
 
 func shownFacts() *rules.Facts {
 	f := facts()
 	f.Answers = map[string]json.RawMessage{"goal": raw(`"lose"`)}
+	month := 30 * 24 * time.Hour
+	f.Member.Benefits = []campaign.Benefit{{Name: "trial", Until: noon}, {Name: "vip", Until: noon.Add(month)}}
+	f.Rewards = map[string]campaign.Piece{
+		"welcome":   {Code: "K7QDW3RM9XHCF5T2", State: campaign.CouponGranted, From: noon.Add(-time.Hour), Until: noon.Add(month - time.Hour)},
+		"vip-month": {State: campaign.CouponGranted, From: noon, Until: noon.Add(month)},
+	}
 	f.Calls = map[string]map[string]json.RawMessage{"crm": {"level": raw(`"gold"`), "score": raw("12")}}
 	f.Team = &rules.TeamView{Code: "CDFGHJKMNP", Size: 3, Joined: 2, EndsAt: f.Offer.ExpiresAt, Leader: true}
 	f.Behaviour[campaign.Behaviour{Function: "last", Event: "lesson.attended"}] = campaign.BehaviourValue{Last: noon.Add(-18 * time.Hour)}

@@ -178,6 +178,9 @@ func (e *Env) in(sc Scope, key string) (*scoped, error) {
 		s.variables = append(s.variables, varCalls)
 	}
 	s.variables = append(s.variables, varCampaign, varNow)
+	if sc.HasStart {
+		s.objects[varReward] = e.rewardsObject()
+	}
 
 	registry, err := types.NewRegistry()
 	if err != nil {

@@ -25,6 +25,7 @@ var functions = []function{
 	{name: "sum", usage: `sum("event", "property", duration("30d")), or sum("event", "property") for ever`},
 	{name: "last", usage: `last("event")`},
 	{name: "budget", usage: `budget("reward").left, or budget("reward").left_today`},
+	{name: "reward", usage: `reward("name").code`},
 	{name: "money", usage: `money("9.90")`},
 	{name: "yuan", usage: "yuan(money)"},
 	{name: "percent", usage: "percent(number)"},

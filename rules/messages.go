@@ -29,7 +29,7 @@ func typeWordOf(s string) string {
 	if inner, ok := strings.CutPrefix(s, "list("); ok {
 		return "a list of " + typeWordOf(strings.TrimSuffix(inner, ")"))
 	}
-	return s
+	return strings.TrimPrefix(s, typePrefix)
 }
 
 // typeIssues puts what CEL's type checker says into plain words. What it says of nodes

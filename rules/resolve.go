@@ -209,8 +209,12 @@ func (r *resolver) selection(e ast.Expr) {
 		r.walk(sel.Operand())
 		if r.told[sel.Operand().ID()] {
 			r.told[e.ID()] = true
+			return
 		}
-		return
+		// What was a call may be a variable with fields now.
+		if o, root = r.object(sel.Operand()); o == nil || o.fields[sel.FieldName()] != nil {
+			return
+		}
 	}
 	r.reads[root] = true
 	issue := Issue{
@@ -238,6 +242,9 @@ func (r *resolver) field(e ast.Expr) (*object, *field, bool) {
 		return nil, nil, false
 	}
 	r.reads[root] = true
+	if f.ofTime {
+		r.reads[varNow] = true
+	}
 	if f.clash != "" && !r.told[e.ID()] {
 		r.reportField(e, Issue{Check: checkClash, Message: f.clash, Hint: "give one of the two another name"})
 	}
@@ -281,8 +288,8 @@ func (r *resolver) call(e ast.Expr) {
 	c := e.AsCall()
 	name := c.FunctionName()
 	if isOperator(name) {
-		r.oneOf(e)
 		r.walkCall(c)
+		r.oneOf(e) // of what calls were turned into too
 		return
 	}
 	f, ok := findFunction(name)

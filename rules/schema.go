@@ -30,6 +30,7 @@ const (
 	varLiteral   = "@literal"   // money("9.90"), duration("7d"), timestamp("…")
 	varBehaviour = "@behaviour" // count, sum, last
 	varSegment   = "@segment"   // segment
+	varReward    = "@reward"    // reward
 )
 
 // typePrefix keeps the type of a variable apart from its name.
@@ -44,6 +45,8 @@ type field struct {
 	get   func(*activation) (any, error)
 	has   func(*activation) bool
 	of    *object // what it holds, where it is no value by itself
+
+	ofTime bool // it changes because time goes by
 }
 
 // object is a variable with fields.
@@ -79,7 +82,7 @@ var celTypes = map[campaign.Type]*types.Type{
 // Built-in fields. A declared attribute of one of the soft ones is the same thing under
 // the same name, so it may be declared, as a string, to say which values it has.
 var (
-	memberBuiltIns = []string{"id", "joined_at", "tags", "points", "level", "source", "inviter"}
+	memberBuiltIns = []string{"id", "joined_at", "tags", "points", "benefits", "level", "source", "inviter"}
 	memberSoft     = []string{"level", "source", "inviter"}
 	eventBuiltIns  = []string{"id", "type", "time"}
 )
@@ -263,6 +266,7 @@ func (e *Env) memberObject() *object {
 		get: func(a *activation) (any, error) { return a.memberPoints() },
 		has: func(a *activation) bool { return a.facts.Member != nil },
 	})
+	o.add(benefitsField())
 	for i, of := range softFields {
 		str(memberSoft[i], slotSoft+i, of)
 	}

@@ -106,13 +106,13 @@ func (v *versionPage) charts() {
 		w := &r.Rewards[k]
 		note := "no budget"
 		if w.Budget > 0 {
-			note = r.runs("budget", w.Budget, w.Points, w.RunsOut)
+			note = r.runs("budget", w.Budget, w.used, w.RunsOut)
 		}
 		if w.PerDay > 0 {
 			note += "; " + w.daily()
 		}
 		v.Limits = append(v.Limits, chart{
-			"Reward " + w.Reward + ": points so far", note,
+			"Reward " + w.Reward + ": " + w.unit() + " so far", note,
 			r.line(day(func(d *DayReport) int64 { return d.Points[k] }), float64(w.Budget), r.dayOf(w.RunsOut)),
 		})
 	}

@@ -28,10 +28,16 @@ type life struct {
 	walks   []*walk
 	sent    []time.Time // messages that count against the cap
 	taken   map[string]int
-	granted map[string][]time.Time // by reward
-	queue   queue
-	reviews map[string]bool
-	teams   map[string]campaign.Team // that she came into, by code
+	granted map[string][]time.Time    // by reward
+	got     map[string]int64          // points or pieces, by reward
+	asks    map[string]int64          // how often a reward in steps was asked for
+	pieces  map[string]campaign.Piece // coupons and benefits that she was granted last, by reward
+	coupons map[string][]coupon       // by reward
+	// benefits are those that she has after the grants of the turn that is under way.
+	benefits []campaign.Benefit
+	queue    queue
+	reviews  map[string]bool
+	teams    map[string]campaign.Team // that she came into, by code
 
 	asked     int
 	sweeps    bool        // an hourly sweep may let her in
@@ -66,9 +72,9 @@ func (w *walk) owed() time.Time {
 // keeper decides about what members share.
 type keeper interface {
 	// may decides claim number n of the life, which is about one or several limits of the
-	// plan: all of them must have something left. It says which had not; -1: granted.
-	may(limits []int, at time.Time, n int) int
-	// remains is what is left of a budget before the claim that would be number n, in points.
+	// plan: all of them must have so much left. It says which had not; -1: granted.
+	may(limits []int, takes int, at time.Time, n int) int
+	// remains is what is left of a budget before the claim that would be number n.
 	remains(limit int, at time.Time, n int) int64
 }
 
@@ -187,6 +193,7 @@ func (l *life) store(e campaign.Event) error {
 	e.Member, e.Seq, e.Stored = l.member.ID, int64(len(l.events)+1), l.now
 	l.events = append(l.events, e)
 	stored := &l.events[len(l.events)-1]
+	l.pay(stored)
 	l.watch.happened(l, stored)
 	var list []attempt
 	for _, c := range l.p.starts[e.Type] {
@@ -230,20 +237,21 @@ func (l *life) turn(w *walk) error {
 	w.woken = time.Time{}
 	in := journey.Input{
 		ID: w.id.ID, Version: 1, Now: l.now, Member: &l.member, Events: l.eventsFor(w), Behaviour: l.answers(w.plan.behaviours),
-		Sent: l.counted(), Taken: l.taken, Via: []string{via},
+		Sent: l.counted(), Taken: l.taken, Via: []string{via}, Rewards: l.pieces,
 	}
 	take := l.p.program.TurnState
 	if w.done() {
 		take = l.p.program.AfterState
 	}
-	var points int64
+	var gifts []gift
+	l.benefits = l.member.Benefits
 	for range maxAsks {
 		state, d, ask, err := take(w.state, in)
 		if err != nil {
 			return err
 		}
 		if ask == nil {
-			l.book(w, state, &d, points)
+			l.book(w, state, &d, gifts)
 			return nil
 		}
 		answer, err := l.answer(ask)
@@ -251,7 +259,7 @@ func (l *life) turn(w *walk) error {
 			return err
 		}
 		if ask.Grant != nil && answer.OK {
-			points += ask.Grant.Points
+			gifts = append(gifts, gift{ask.Grant, &answer})
 		}
 		l.watch.answered(l, w, ask, answer)
 		if in.Answers == nil {
@@ -266,7 +274,7 @@ func (l *life) turn(w *walk) error {
 func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 	switch {
 	case ask.Take != nil:
-		if k := l.p.limitOf(ask.Take.Offer, ""); k >= 0 && l.shared(k) >= 0 {
+		if k := l.p.limitOf(ask.Take.Offer, ""); k >= 0 && l.shared(1, k) >= 0 {
 			return campaign.Answer{Reason: campaign.RefusedStock}, nil
 		}
 		return campaign.Answer{OK: true}, nil
@@ -287,8 +295,20 @@ func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 				return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
 			}
 		}
-		if w, ok := l.p.def.Reward(g.Reward); ok && w.BudgetPerMember > 0 && int64(len(l.granted[g.Reward])+1)*g.Points > w.BudgetPerMember {
+		w, known := l.p.def.Reward(g.Reward)
+		if !known {
+			return campaign.Answer{}, campaign.Errorf(campaign.CodeInternal, "campaign %s has no reward %s", l.p.def.Name, g.Reward)
+		}
+		worth, lack := l.worth(w, g.Value)
+		if w.BudgetPerMember > 0 && l.got[g.Reward]+worth > w.BudgetPerMember {
 			return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
+		}
+		if lack != "" {
+			return campaign.Answer{Reason: lack}, nil
+		}
+		takes := 1
+		if w.Ladder != nil {
+			takes = int(worth) // whose limits are in points
 		}
 		inAll, today := l.p.limitOf("", g.Reward), l.p.limitOn(l.p.dayOf(l.from, l.now), g.Reward)
 		var limits []int
@@ -298,7 +318,7 @@ func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 		if inAll >= 0 {
 			limits = append(limits, inAll)
 		}
-		if k := l.shared(limits...); k >= 0 && k == today {
+		if k := l.shared(takes, limits...); k >= 0 && k == today {
 			return campaign.Answer{Reason: campaign.RefusedPerDay}, nil
 		} else if k >= 0 {
 			return campaign.Answer{Reason: campaign.RefusedBudget}, nil
@@ -307,7 +327,7 @@ func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 			l.granted = map[string][]time.Time{}
 		}
 		l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
-		return campaign.Answer{OK: true}, nil
+		return campaign.Answer{OK: true, Points: l.paid(w, worth), Piece: l.piece(w)}, nil
 	case ask.Team != nil:
 		return l.team(ask.Key, ask.Team), nil
 	}
@@ -327,16 +347,16 @@ func nameOf(ask *campaign.Ask) string {
 }
 
 // shared claims from limits; -1: they had something left.
-func (l *life) shared(limits ...int) int {
+func (l *life) shared(takes int, limits ...int) int {
 	if len(limits) == 0 {
 		return -1
 	}
 	l.asked++
-	return l.keeper.may(limits, l.now, l.asked)
+	return l.keeper.may(limits, takes, l.now, l.asked)
 }
 
 // book writes down what a turn decided, as the store's transaction does.
-func (l *life) book(w *walk, state journey.State, d *campaign.Decision, points int64) {
+func (l *life) book(w *walk, state journey.State, d *campaign.Decision, gifts []gift) {
 	w.state, w.due, w.listens, w.outcome = state, d.WaitUntil, d.Listens, d.Outcome
 	for i := range d.Sends {
 		if d.Sends[i].Kind == campaign.KindMarketing {
@@ -358,7 +378,11 @@ func (l *life) book(w *walk, state journey.State, d *campaign.Decision, points i
 		}
 		l.reviews[r.Key] = true
 	}
-	if l.member.Points += points; points != 0 || !d.Member.Empty() {
+	for _, g := range gifts {
+		l.have(g)
+	}
+	l.member.Benefits = l.benefits
+	if len(gifts) > 0 || !d.Member.Empty() {
 		l.change(d.Member)
 		// No event tells of it: whether she is in a segment now is for the next sweep to find out.
 		l.sweeps = len(l.p.segments) > 0

@@ -8,8 +8,9 @@ import (
 
 // Stock and budgets are all that members share. A claim on one of them is granted while less
 // than the limit was granted before it, in the order of virtual time; members at the very
-// same moment are in the order of their numbers. Since one claim takes as much as another,
-// the whole answer about a limit is one place in that order: the last claim that is
+// same moment are in the order of their numbers. Where one claim takes as much as another,
+// and where they do not (the steps of a reward) from the first that finds too little, the
+// whole answer about a limit is one place in that order: the last claim that is
 // granted, the cut.
 //
 // Given the cuts, each member can be taken by herself, in any order and on any number of
@@ -28,6 +29,7 @@ type claim struct {
 	at     int64 // Unix nanoseconds
 	member int32
 	n      int32 // of the member's own claims
+	takes  int   // how much of the limit
 	void   bool  // another limit refused it: it takes nothing of this one
 }
 
@@ -35,8 +37,11 @@ func (c claim) compare(d claim) int {
 	return cmp.Or(cmp.Compare(c.at, d.at), cmp.Compare(c.member, d.member), cmp.Compare(c.n, d.n))
 }
 
-// never is behind every claim: the cut of a limit that is not reached.
-var never = claim{at: 1<<63 - 1}
+// never is behind every claim: the cut of a limit that is not reached; none is before all.
+var (
+	never = claim{at: 1<<63 - 1}
+	none  = claim{at: -1 << 63}
+)
 
 func (c claim) time() time.Time { return time.Unix(0, c.at).UTC() }
 
@@ -50,14 +55,14 @@ func (c claim) time() time.Time { return time.Unix(0, c.at).UTC() }
 // ledger answers the claims of one member by given cuts, and notes them.
 type ledger struct {
 	limits []limit
-	before [][]claim // by limit: the claims that are granted, in order
+	before [][]claim // by limit: the claims that are granted, in order; each with what all up to it take
 	cuts   []claim
 	member int32
 	claims [][]claim // by limit; nil: they are not noted
 }
 
-func (k *ledger) may(limits []int, at time.Time, n int) int {
-	c := claim{at: at.UnixNano(), member: k.member, n: int32(n)}
+func (k *ledger) may(limits []int, takes int, at time.Time, n int) int {
+	c := claim{at: at.UnixNano(), member: k.member, n: int32(n), takes: takes}
 	for i, limit := range limits {
 		if k.claims != nil {
 			k.claims[limit] = append(k.claims[limit], c)
@@ -76,22 +81,27 @@ func (k *ledger) may(limits []int, at time.Time, n int) int {
 }
 
 func (k *ledger) remains(limit int, at time.Time, n int) int64 {
-	granted := 0
+	taken := 0
 	if k.before != nil {
-		granted, _ = slices.BinarySearchFunc(k.before[limit], claim{at: at.UnixNano(), member: k.member, n: int32(n)}, claim.compare)
+		list := k.before[limit]
+		if i, _ := slices.BinarySearchFunc(list, claim{at: at.UnixNano(), member: k.member, n: int32(n)}, claim.compare); i > 0 {
+			taken = list[i-1].takes
+		}
 	}
-	return k.limits[limit].left(granted)
+	return k.limits[limit].left(taken)
 }
 
-// grantedOf lists the claims that are granted by given cuts; they are sorted.
+// grantedOf lists the claims that are granted by given cuts, as ledger.before; they are sorted.
 func grantedOf(claims [][]claim, cuts []claim) [][]claim {
 	granted := make([][]claim, len(claims))
 	for i, list := range claims {
+		taken := 0
 		for _, c := range list {
 			if c.void || c.compare(cuts[i]) > 0 {
 				continue
 			}
-			c.void = false
+			taken += c.takes
+			c.takes = taken
 			granted[i] = append(granted[i], c)
 		}
 	}
@@ -112,15 +122,21 @@ func cutsOf(limits []limit, claims [][]claim, share int) []claim {
 	cuts := uncut(len(limits))
 	for i, list := range claims {
 		slices.SortFunc(list, claim.compare)
-		left := max(1, limits[i].most/share)
+		left, last := max(1, limits[i].most/share), none
 		for _, c := range list {
 			if c.void {
 				continue
 			}
-			if left--; left == 0 {
+			takes := max(1, c.takes)
+			if left < takes {
+				cuts[i] = last
+				break
+			}
+			if left -= takes; left == 0 {
 				cuts[i] = c
 				break
 			}
+			last = c
 		}
 	}
 	return cuts
@@ -156,15 +172,15 @@ func newCounter(p *Plan) *counter {
 	return &counter{p, map[int]int{}, map[int]int{}, map[int]int64{}}
 }
 
-func (k *counter) may(limits []int, _ time.Time, _ int) int {
+func (k *counter) may(limits []int, takes int, _ time.Time, _ int) int {
 	for _, limit := range limits {
-		if k.pieces(limit) == 0 {
+		if k.pieces(limit) < takes {
 			return limit
 		}
 	}
 	for _, limit := range limits {
-		k.left[limit]--
-		k.taken[limit]++
+		k.left[limit] -= takes
+		k.taken[limit] += takes
 	}
 	return -1
 }
@@ -179,7 +195,7 @@ func (k *counter) pieces(limit int) int {
 // begin lets a budget begin with so many points.
 func (k *counter) begin(limit int, points int64) {
 	l := k.p.at(limit)
-	k.left[limit], k.budgets[limit] = int(points/l.points), points
+	k.left[limit], k.budgets[limit] = int(points/l.unit), points
 }
 
 func (k *counter) remains(limit int, _ time.Time, _ int) int64 {

@@ -52,13 +52,13 @@ type segmentStart struct {
 // of a reward on one day.
 type limit struct {
 	offer, reward string
-	most          int   // grants or pieces in all
-	budget        int64 // of a reward: the same in points
-	points        int64 // of a reward: what one grant takes
+	most          int   // grants or pieces in all; of a reward in steps points
+	budget        int64 // of a reward: the same in points, coupons or benefits
+	unit          int64 // of a reward: how many of them one of most is
 }
 
-// left is what is left of a budget after some grants, in points.
-func (l limit) left(granted int) int64 { return l.budget - int64(granted)*l.points }
+// left is what is left of a budget when so much of most is taken.
+func (l limit) left(taken int) int64 { return l.budget - int64(taken)*l.unit }
 
 // Via is the channel that messages without one of their own go by.
 const via = "console"
@@ -126,11 +126,16 @@ func NewPlan(def *campaign.Definition) (*Plan, error) {
 		}
 	}
 	for i := range def.Rewards {
-		if r := &def.Rewards[i]; r.Budget > 0 && r.Points > 0 {
-			p.limits = append(p.limits, limit{reward: r.Name, most: int(r.Budget / r.Points), budget: r.Budget, points: r.Points})
+		r := &def.Rewards[i]
+		if r.Gift().Worth() <= 0 {
+			continue
 		}
-		if r := &def.Rewards[i]; r.BudgetPerDay > 0 && r.Points > 0 {
-			p.daily = append(p.daily, limit{reward: r.Name, most: int(r.BudgetPerDay / r.Points), budget: r.BudgetPerDay, points: r.Points})
+		unit := unitOf(r)
+		if r.Budget > 0 {
+			p.limits = append(p.limits, limit{reward: r.Name, most: int(r.Budget / unit), budget: r.Budget, unit: unit})
+		}
+		if r.BudgetPerDay > 0 {
+			p.daily = append(p.daily, limit{reward: r.Name, most: int(r.BudgetPerDay / unit), budget: r.BudgetPerDay, unit: unit})
 		}
 	}
 	return p, nil
@@ -146,6 +151,14 @@ func (p *Plan) at(place int) limit {
 		return p.daily[(place-fixed)%len(p.daily)]
 	}
 	return p.limits[place]
+}
+
+// unitOf is what a limit of a reward counts: grants, or the points of one in steps.
+func unitOf(r *campaign.Reward) int64 {
+	if r.Ladder != nil {
+		return 1
+	}
+	return r.Gift().Worth()
 }
 
 // Definition is what the plan was made from.

@@ -127,14 +127,17 @@ type OfferReport struct {
 // RewardReport is what became of a reward.
 type RewardReport struct {
 	Reward  string    `json:"reward"`
+	Gives   string    `json:"gives,omitempty"` // coupon or benefit; empty: points
 	Granted int64     `json:"granted"`
 	Points  int64     `json:"points"`
 	Refused []Count   `json:"refused,omitempty"` // by reason
-	Budget  int64     `json:"budget,omitempty"`
+	Budget  int64     `json:"budget,omitempty"`  // in points or pieces
 	RunsOut time.Time `json:"runs_out,omitzero"` // when the last grant was given that the budget allows
 	PerDay  int64     `json:"budget_per_day,omitempty"`
 	// DaysRunOut is on how many days the day's budget was used up.
 	DaysRunOut int `json:"days_run_out,omitempty"`
+
+	used int64 // of the budget
 }
 
 // RevenueReport is what members paid, in minor units.
@@ -162,7 +165,7 @@ type DayReport struct {
 	Paid      int64   `json:"paid_minor"`
 	Refunded  int64   `json:"refunded_minor"`
 	Taken     []int64 `json:"offers_taken"`  // as offers
-	Points    []int64 `json:"points_so_far"` // as rewards
+	Points    []int64 `json:"points_so_far"` // as rewards; of those that give pieces, these
 }
 
 // Rehearse takes all members through a campaign and reports.
@@ -200,7 +203,12 @@ func Rehearse(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	for i := range def.Rewards {
 		w, t := &def.Rewards[i], &out.rewards[i]
-		line := RewardReport{Reward: w.Name, Granted: t.granted, Points: t.points, Refused: counts(t.not), Budget: w.Budget}
+		line := RewardReport{Reward: w.Name, Granted: t.granted, Refused: counts(t.not), Budget: w.Budget, used: t.worth}
+		if kind := w.Gift().Kind(); kind.InPoints() {
+			line.Points = t.worth
+		} else {
+			line.Gives = string(kind)
+		}
 		if k := cfg.Plan.limitOf("", w.Name); k >= 0 && out.cuts[k] != never {
 			line.RunsOut = out.cuts[k].time().In(cfg.Plan.loc)
 		}
@@ -228,7 +236,7 @@ func (r *Report) days(cfg Config, out *outcome) {
 	for i := range out.days {
 		d := &out.days[i]
 		for k := range points {
-			points[k] += d.points[k]
+			points[k] += d.worth[k]
 		}
 		r.Days = append(r.Days, DayReport{
 			i + 1, cfg.From.Add(time.Duration(i) * 24 * time.Hour).In(cfg.Plan.loc).Format(time.DateOnly),

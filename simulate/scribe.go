@@ -117,8 +117,12 @@ func (s *scribe) answered(l *life, w *walk, ask *campaign.Ask, a campaign.Answer
 		return
 	}
 	r.granted += s.weight
-	r.points += s.weight * ask.Grant.Points
-	s.t.days[s.day(l.now)].points[i] += s.weight * ask.Grant.Points
+	worth := s.p.def.Rewards[i].Gift().Worth()
+	if a.Points > 0 {
+		worth = a.Points
+	}
+	r.worth += s.weight * worth
+	s.t.days[s.day(l.now)].worth[i] += s.weight * worth
 }
 
 func (s *scribe) decided(l *life, w *walk, d *campaign.Decision) {

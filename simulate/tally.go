@@ -26,7 +26,7 @@ type tally struct {
 
 type dayTally struct {
 	entered, messages, converted, revenue, refunds int64
-	points                                         []int64 // by reward
+	worth                                          []int64 // points or pieces, by reward
 	taken                                          []int64 // by offer
 }
 
@@ -55,8 +55,8 @@ type offerTally struct {
 }
 
 type rewardTally struct {
-	granted, points int64
-	not             map[string]int64 // by reason
+	granted, worth int64            // worth: points or pieces
+	not            map[string]int64 // by reason
 }
 
 type armTally struct{ members, converted, revenue, refunds int64 }
@@ -80,7 +80,7 @@ func newTally(p *Plan, days int) *tally {
 		t.rewards[i].not = map[string]int64{}
 	}
 	for i := range t.days {
-		t.days[i].points, t.days[i].taken = make([]int64, len(t.rewards)), make([]int64, len(t.offers))
+		t.days[i].worth, t.days[i].taken = make([]int64, len(t.rewards)), make([]int64, len(t.offers))
 	}
 	return t
 }
@@ -116,7 +116,7 @@ func (t *tally) merge(o *tally) {
 	}
 	for i := range t.rewards {
 		a, b := &t.rewards[i], &o.rewards[i]
-		a.granted, a.points = a.granted+b.granted, a.points+b.points
+		a.granted, a.worth = a.granted+b.granted, a.worth+b.worth
 		addAll(a.not, b.not)
 	}
 	for i := range t.arms {
@@ -127,8 +127,8 @@ func (t *tally) merge(o *tally) {
 		a, b := &t.days[i], &o.days[i]
 		a.entered, a.messages, a.converted, a.revenue = a.entered+b.entered, a.messages+b.messages, a.converted+b.converted, a.revenue+b.revenue
 		a.refunds += b.refunds
-		for k := range a.points {
-			a.points[k] += b.points[k]
+		for k := range a.worth {
+			a.worth[k] += b.worth[k]
 		}
 		for k := range a.taken {
 			a.taken[k] += b.taken[k]

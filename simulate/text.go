@@ -317,12 +317,20 @@ func (t *texter) rewards() {
 		t.row(widths, "  "+cut(w.Reward, 24), number(w.Granted), number(w.Points), number(refused))
 		t.list("    refused because: ", why)
 		if w.Budget > 0 {
-			t.line("    %s", r.runs("budget", w.Budget, w.Points, w.RunsOut))
+			t.line("    %s", r.runs("budget", w.Budget, w.used, w.RunsOut))
 		}
 		if w.PerDay > 0 {
 			t.line("    %s", w.daily())
 		}
 	}
+}
+
+// unit is what a reward is counted in.
+func (w *RewardReport) unit() string {
+	if w.Gives == "" {
+		return "points"
+	}
+	return w.Gives + "s"
 }
 
 // daily says on how many days the day's budget was used up.

@@ -19,6 +19,7 @@ type contextKey int
 const (
 	contextPrincipal contextKey = iota
 	contextBody
+	contextStream
 	contextRequest
 )
 

@@ -15,6 +15,11 @@ import (
 // is done with it. Handlers then read it from memory.
 func (s *Server) read(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if streams(r) {
+			// Its handler reads it piece by piece.
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextStream, stream{r.Body, http.NewResponseController(w)})))
+			return
+		}
 		most := int64(maxBody)
 		if openPath(r.URL.Path) {
 			most = maxOpenBody

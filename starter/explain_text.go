@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -15,6 +16,7 @@ type storyWords struct {
 	member, joined, source, inviter, tags                               string
 	entry, version, underWay, ended, holdout, waits, none               string
 	messages, offers, lockedUntil, nowCosts, grants, delivered, refused string
+	coupons, benefits, until, lasts, over, order                        string
 }
 
 var storyEnglish = storyWords{
@@ -23,6 +25,7 @@ var storyEnglish = storyWords{
 	entry: "entry", version: "version", underWay: "under way", ended: "ended", holdout: "holdout group", waits: "waits for",
 	none: "nothing has happened yet", messages: "messages", offers: "offers", lockedUntil: "locked until",
 	nowCosts: "costs now", grants: "points", delivered: "granted", refused: "NOT granted",
+	coupons: "coupons", benefits: "benefits", until: "until", lasts: "lasts", over: "over", order: "order",
 }
 
 var storyChinese = storyWords{
@@ -31,6 +34,7 @@ var storyChinese = storyWords{
 	entry: "第几次", version: "版本", underWay: "进行中", ended: "已结束", holdout: "对照组", waits: "等待",
 	none: "还没有任何记录", messages: "消息", offers: "优惠", lockedUntil: "锁价至",
 	nowCosts: "当前价格", grants: "积分", delivered: "已发放", refused: "未发放",
+	coupons: "券", benefits: "权益", until: "至", lasts: "有效", over: "已失效", order: "订单",
 }
 
 // WriteExplanation writes a member's story for people, every moment on the clock and in
@@ -59,6 +63,7 @@ func WriteExplanation(w io.Writer, e *Explanation, lang campaign.Lang) error {
 	}
 	t.storyOffers(e, &words)
 	t.storyPoints(e, &words, lang)
+	t.storyPieces(e, &words)
 	if t.err != nil {
 		return t.err
 	}
@@ -113,6 +118,35 @@ func (t *text) storyOffers(e *Explanation, words *storyWords) {
 			lock = "\t" + words.lockedUntil + " " + local(*o.ExpiresAt, zoneOf(e))
 		}
 		t.line("  %s\t%s\t%s\t%s %s %s%s", o.ID, o.Offer, o.State, words.nowCosts, o.Price.Amount, o.Price.Currency, lock)
+	}
+}
+
+func (t *text) storyPieces(e *Explanation, words *storyWords) {
+	if len(e.Coupons) > 0 {
+		t.head(words.coupons)
+	}
+	until := func(at *time.Time) string {
+		if at == nil {
+			return ""
+		}
+		return "\t" + words.until + " " + local(*at, zoneOf(e))
+	}
+	for _, c := range e.Coupons {
+		order := ""
+		if c.Order != "" {
+			order = "\t" + words.order + " " + c.Order
+		}
+		t.line("  %s\t%s\t%s%s%s", c.Code, c.Reward, c.State, until(c.EndsAt), order)
+	}
+	if len(e.Benefits) > 0 {
+		t.head(words.benefits)
+	}
+	for _, b := range e.Benefits {
+		state := words.over
+		if b.Lasts {
+			state = words.lasts
+		}
+		t.line("  %s\t%s%s", b.Benefit, state, until(b.Until))
 	}
 }
 

@@ -20,17 +20,17 @@ const (
 	settleTimeout = 5 * time.Second
 )
 
-// repeatable reports whether the header is heeded. Events have ids of their own; the
-// answer to making a key is the key itself, which is kept nowhere. What tells of addresses
-// says where things are to stand, so it may be repeated as it is, and nothing by which an
-// address could be guessed is kept of it.
+// repeatable reports whether the header is heeded. Events have ids of their own, and codes
+// that are imported are known again; the answer to making a key is the key itself, which is
+// kept nowhere. What tells of addresses says where things are to stand, so it may be repeated
+// as it is, and nothing by which an address could be guessed is kept of it.
 func repeatable(r *http.Request) bool {
 	if r.Method != http.MethodPost && r.Method != http.MethodPut && r.Method != http.MethodDelete {
 		return false
 	}
 	path := r.URL.Path
 	addresses := strings.HasPrefix(path, "/v1/identities/") || strings.HasPrefix(path, "/v1/members/") && strings.Contains(path, "/identities")
-	return !addresses && !strings.HasPrefix(path, "/v1/events") && path != "/v1/keys"
+	return !addresses && !strings.HasPrefix(path, "/v1/events") && path != "/v1/keys" && !streams(r)
 }
 
 // repeated answers a request that carries an Idempotency-Key once, and every repeat of

@@ -138,7 +138,7 @@ func (s *Server) storeMembers(ctx context.Context, lines []MemberLine, path func
 }
 
 // reserved are what Banyan itself knows of every member. A level is the caller's.
-var reserved = []string{"id", "joined_at", "tags", "points", "source", "inviter"}
+var reserved = []string{"id", "joined_at", "tags", "points", "benefits", "source", "inviter"}
 
 const maxAttributes = 500
 
@@ -185,7 +185,7 @@ func (v *vocabulary) attributesOf(told map[string]json.RawMessage, add func(fiel
 		value, why := decodeValue(raw)
 		switch {
 		case slices.Contains(reserved, name):
-			add(field, name+" is Banyan's own word and no attribute", "id, joined_at, tags, source and inviter stand beside attributes; points come from rewards")
+			add(field, name+" is Banyan's own word and no attribute", "id, joined_at, tags, source and inviter stand beside attributes; points and benefits come from rewards")
 			continue
 		case checkID(name) != "":
 			add("attributes", "an attribute's name cannot be used: "+checkID(name), "")

@@ -120,13 +120,16 @@ func (t *text) offers(r *store.Report) {
 }
 
 func (t *text) rewards(r *store.Report) {
-	if len(r.Rewards)+len(r.Budgets) == 0 {
+	if len(r.Rewards)+len(r.Budgets)+len(r.Coupons) == 0 {
 		return
 	}
 	t.head("rewards")
 	for _, w := range r.Rewards {
 		t.line("  %s, version %d\tgranted %d\tpoints %d\trefused %d\t(budget %d, per day %d, per member %d)",
 			w.Reward, w.Version, w.Granted, w.Points, w.Refused, w.RefusedBudget, w.RefusedPerDay, w.RefusedPerMember)
+		if w.RefusedPool+w.RefusedHeld > 0 {
+			t.line("  \t\t\t\t(no code left %d, had one already %d)", w.RefusedPool, w.RefusedHeld)
+		}
 	}
 	for _, b := range r.Budgets {
 		if b.Budget > 0 {
@@ -135,6 +138,19 @@ func (t *text) rewards(r *store.Report) {
 		if b.PerDay > 0 {
 			t.line("  %s\tbudget %d a day\tleft today %d", b.Reward, b.PerDay, *b.LeftToday)
 		}
+	}
+	for _, c := range r.Coupons {
+		t.line("  %s\tcoupons open %d\tredeemed %d\texpired %d\tvoided %d", c.Reward, c.Open, c.Redeemed, c.Expired, c.Voided)
+		if p := c.Pool; p != nil {
+			low := ""
+			if p.Low {
+				low = fmt.Sprintf("\tRUNS LOW (at %d)", p.LowWater)
+			}
+			t.line("  %s\tcodes imported %d\tleft %d%s", c.Reward, p.Imported, p.Left, low)
+		}
+	}
+	for _, b := range r.Benefits {
+		t.line("  %s\tbenefit %s\tgranted %d\trevoked %d\tmembers now %d", b.Reward, b.Benefit, b.Granted, b.Revoked, b.Members)
 	}
 }
 

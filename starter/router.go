@@ -69,7 +69,8 @@ const (
 	// tendEvery is how often campaigns are looked after: their workflows started, drained
 	// ones ended.
 	tendEvery = 2 * time.Second
-	// expireAtOnce is how many reservations of points are given back in one transaction.
+	// expireAtOnce is how many reservations of points are given back, or coupons expired, in
+	// one transaction.
 	expireAtOnce = 200
 	// forgetAtOnce is how many old counts of what receivers got are dropped in one.
 	forgetAtOnce = 5_000
@@ -194,13 +195,14 @@ func (r *Router) routeSome(ctx context.Context, most int) (int, error) {
 
 // tend looks after campaigns: one whose journeys start by segment or by schedule has a
 // workflow that sweeps over the members, and one that has drained is ended. Points that
-// were reserved for too long go back to their members.
+// were reserved for too long go back to their members, and coupons past their end expire.
 func (r *Router) tend(ctx context.Context) (int, error) {
 	if _, err := r.Store.EndDrained(ctx); err != nil {
 		return 0, err
 	}
 	// What cannot be swept now holds up no campaign.
 	r.sweep(ctx, "reservations that have expired", expireAtOnce, r.Store.ExpireRedemptions)
+	r.sweep(ctx, "coupons that have expired", expireAtOnce, r.Store.ExpireCoupons)
 	r.sweep(ctx, "counts of what receivers got", forgetAtOnce, r.Store.ForgetSends)
 	running, err := r.Store.RunningCampaigns(ctx)
 	if err != nil {

@@ -138,7 +138,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
 		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerIdentities, s.registerStories,
-		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerRedemptions, s.registerKeys, s.registerDocs, s.registerOptOut,
+		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerRedemptions, s.registerCoupons, s.registerKeys, s.registerDocs, s.registerOptOut,
 	} {
 		register()
 	}

@@ -31,6 +31,9 @@ type Explanation struct {
 	Journeys []ExplainedJourney `json:"journeys"`
 	Offers   []OfferAnswer      `json:"offers"`
 	Points   store.Points       `json:"points"`
+	// Coupons and Benefits are absent where she was granted none.
+	Coupons  []store.CouponLine  `json:"coupons,omitempty"`
+	Benefits []store.BenefitLine `json:"benefits,omitempty"`
 }
 
 // ExplainedJourney is one journey with every decision in it, in order.
@@ -103,8 +106,9 @@ func (s *Server) explain(ctx context.Context, in *struct {
 func explanation(story *store.Story, lang campaign.Lang) Explanation {
 	out := Explanation{
 		Member: memberAnswer(story.Member), Journeys: make([]ExplainedJourney, len(story.Journeys)),
-		Offers: offerAnswers(story.Offers),
-		Points: store.Points{Member: story.Member.ID, Balance: story.Member.Points, Grants: notNil(story.Grants)},
+		Offers:  offerAnswers(story.Offers),
+		Points:  store.Points{Member: story.Member.ID, Balance: story.Member.Points, Grants: notNil(story.Grants)},
+		Coupons: story.Coupons, Benefits: story.Benefits,
 	}
 	for i, j := range story.Journeys {
 		e := ExplainedJourney{JourneyLine: j.JourneyLine, Lines: make([]ExplainedLine, len(j.Lines)), Messages: notNil(j.Messages)}

@@ -49,6 +49,9 @@ func (s *Store) Submit(ctx context.Context, def *campaign.Definition, source []b
 		case out.New && over:
 			return campaign.Errorf(campaign.CodeConflict, "campaign %s is %s and takes no new version; give the campaign another name", def.Name, row.State)
 		case out.New:
+			if err := sameKinds(ctx, q, def); err != nil {
+				return err
+			}
 			if version, err = q.InsertVersion(ctx, def.Name, out.Digest, string(source), body); err != nil {
 				return err
 			}
@@ -87,9 +90,14 @@ func makeCurrent(ctx context.Context, q *db.Queries, def *campaign.Definition, v
 	}
 	for _, r := range def.Rewards {
 		if err := q.SetBudget(ctx, db.SetBudgetParams{
-			Campaign: def.Name, Reward: r.Name, Cap: limited(r.Budget), PerDay: limited(r.BudgetPerDay), PerMember: limited(r.BudgetPerMember),
+			Campaign: def.Name, Reward: r.Name, Cap: limited(r.Budget), PerDay: limited(r.BudgetPerDay), PerMember: limited(r.BudgetPerMember), Asset: r.Asset(def.Name),
 		}); err != nil {
 			return err
+		}
+		if r.Coupon != nil && r.Coupon.Codes == campaign.CodesPool {
+			if err := q.SetPool(ctx, def.Name, r.Name, r.Asset(def.Name), r.Coupon.LowWater); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

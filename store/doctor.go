@@ -47,7 +47,7 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			return err
 		}
 		for _, check := range []func(context.Context, *db.Queries) (Finding, error){
-			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkRedemptions, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
+			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkRedemptions, checkCoupons, checkBenefits, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
 		} {
 			f, err := check(ctx, q)
 			if err != nil {

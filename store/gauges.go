@@ -18,6 +18,13 @@ type Sample struct {
 	Journeys []JourneyGauge
 	Messages MessageGauge
 	Reserved ReservedGauge
+	Pools    []PoolGauge
+}
+
+// PoolGauge is what is left of imported codes; at LowWater or below they run low.
+type PoolGauge struct {
+	Campaign, Reward         string
+	Imported, Left, LowWater int64
 }
 
 // ReservedGauge is what members have reserved to redeem.
@@ -37,7 +44,7 @@ type OfferGauge struct {
 	Open            int64
 }
 
-// BudgetGauge is a budget of points, in all and for each day, with what is left of it; a
+// BudgetGauge is a budget of points or pieces, in all and for each day, with what is left of it; a
 // limit of 0 is none.
 type BudgetGauge struct {
 	Campaign, Reward  string
@@ -121,6 +128,14 @@ func (out *Sample) read(ctx context.Context, q *db.Queries) error {
 	}
 	for _, r := range journeys {
 		out.Journeys = append(out.Journeys, JourneyGauge{r.Campaign, r.Active, r.Overdue})
+	}
+	pools, err := q.GaugePools(ctx, maxGauges)
+	if err != nil {
+		return err
+	}
+	for _, r := range pools {
+		p := poolOf(r.Imported, r.Available, r.LowWater)
+		out.Pools = append(out.Pools, PoolGauge{r.Campaign, r.Reward, p.Imported, p.Left, p.LowWater})
 	}
 	reserved, err := q.GaugeRedemptions(ctx)
 	if err != nil {

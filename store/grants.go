@@ -91,7 +91,7 @@ func (t *TurnTx) take(ctx context.Context, ask *campaign.TakeAsk) (campaign.Answ
 }
 
 // grantSQL claims, checks and books grants; ledger and budgets say how.
-const grantSQL = `select grant_rewards($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+const grantSQL = `select grant_rewards($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
 
 // grants are those that one call of grant_rewards can take: of one campaign, on one day of
 // its calendar, and of each member one.
@@ -101,11 +101,15 @@ type grants struct {
 	places        []int
 	had           map[string]bool // members
 
+	list  []*granting
+	drawn map[string]*drawn // by reward
+
 	keys, members, steps, rewards []string
-	journeys, points              []int64
+	journeys                      []int64
 	turns, versions               []int32
 	most                          []*int32
 	since, at                     []time.Time
+	assets                        []string
 }
 
 // grant books grants. A member's limits need no lock of their own, because her row is held.
@@ -137,29 +141,56 @@ func (p *PageTx) grant(ctx context.Context, questions []Question, places []int, 
 		}
 		g.places = append(g.places, i)
 		g.keys, g.members, g.steps, g.rewards = append(g.keys, q.Ask.Key), append(g.members, t.row.Member), append(g.steps, ask.Step), append(g.rewards, ask.Reward)
-		g.journeys, g.points = append(g.journeys, t.row.ID), append(g.points, ask.Points)
+		of := rewardOf(ask)
+		g.list = append(g.list, &granting{key: q.Ask.Key, of: of, tx: t, worth: of.Gift().Worth(), value: ask.Value})
+		g.journeys, g.assets = append(g.journeys, t.row.ID), append(g.assets, of.Asset(t.row.Campaign))
 		g.turns, g.versions = append(g.turns, int32(q.Turn)), append(g.versions, version)
 		g.most, g.since, g.at = append(g.most, most), append(g.since, after), append(g.at, t.now)
 	}
 	for _, g := range calls {
-		reasons, err := g.call(ctx, p.conn)
-		if err != nil {
+		for _, kind := range givers {
+			if list := g.byKind(kind.kind); len(list) > 0 {
+				if err := kind.prepare(ctx, p, g, list); err != nil {
+					return err
+				}
+			}
+		}
+		if err := g.call(ctx, p.conn); err != nil {
 			return err
 		}
+		for _, kind := range givers {
+			if list := g.byKind(kind.kind); len(list) > 0 {
+				if err := kind.give(ctx, p, g, list); err != nil {
+					return err
+				}
+			}
+		}
 		for k, i := range g.places {
-			answers[i] = campaign.Answer{OK: reasons[k] == "", Reason: reasons[k]}
+			answers[i] = campaign.Answer{OK: g.list[k].reason == "", Reason: g.list[k].reason, Points: g.list[k].points, Piece: g.list[k].piece}
 		}
 	}
 	return nil
 }
 
-func (g *grants) call(ctx context.Context, on *pgx.Conn) (reasons []string, err error) {
-	err = on.QueryRow(ctx, grantSQL, g.campaign, g.day, g.from, g.until, g.keys, g.journeys, g.turns, g.versions, g.members, g.steps, g.rewards,
-		g.points, g.most, g.since, g.at).Scan(&reasons)
-	if err == nil && len(reasons) != len(g.keys) {
-		err = campaign.Errorf(campaign.CodeInternal, "%d grants were answered, %d asked", len(reasons), len(g.keys))
+// call books the grants and says of each why it was refused.
+func (g *grants) call(ctx context.Context, on *pgx.Conn) error {
+	worth, lacks, stocks := make([]int64, len(g.list)), make([]string, len(g.list)), make([]*int32, len(g.list))
+	for k, one := range g.list {
+		worth[k], lacks[k], stocks[k] = one.worth, one.lack, one.stock
 	}
-	return reasons, err
+	var reasons []string
+	err := on.QueryRow(ctx, grantSQL, g.campaign, g.day, g.from, g.until, g.keys, g.journeys, g.turns, g.versions, g.members, g.steps, g.rewards,
+		worth, g.most, g.since, g.at, g.assets, lacks, stocks).Scan(&reasons)
+	if err != nil {
+		return err
+	}
+	if len(reasons) != len(g.keys) {
+		return campaign.Errorf(campaign.CodeInternal, "%d grants were answered, %d asked", len(reasons), len(g.keys))
+	}
+	for k, one := range g.list {
+		one.reason = reasons[k]
+	}
+	return nil
 }
 
 // dayOf is the day of a moment: its name, its first moment and that of the next.

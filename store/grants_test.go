@@ -103,7 +103,7 @@ func (k *till) grant(ctx context.Context, wishes []wish, then func() error) (ans
 				return err
 			}
 			questions = append(questions, store.Question{Of: tx, Turn: 1, Ask: &campaign.Ask{Key: w.key, Grant: &campaign.GrantAsk{
-				Reward: w.reward.Name, Points: w.reward.Points, PerMember: w.reward.PerMember, Step: "1", Zone: k.zone,
+				Reward: w.reward.Name, Points: w.reward.Points, PerMember: w.reward.PerMember, Step: "1", Zone: k.zone, Of: w.reward,
 			}}})
 		}
 		if answers, err = page.Answer(ctx, questions); err != nil || then == nil {

@@ -222,6 +222,10 @@ func memberOf(r db.Member) (campaign.Member, error) {
 	if err := json.Unmarshal(r.Attributes, &m.Attributes); err != nil {
 		return m, campaign.Errorf(campaign.CodeInternal, "the attributes of a member cannot be read: %w", err)
 	}
+	var err error
+	if m.Benefits, err = benefitsOf(r.Benefits); err != nil {
+		return m, err
+	}
 	if level, ok := m.Attributes["level"]; ok {
 		// A level may be read without being declared, where it is a string.
 		_ = json.Unmarshal(level, &m.Level)

@@ -45,9 +45,10 @@ type turnRow struct {
 // members are locked, the clock has been read after that, and what is read here is of
 // this moment. What the turns save is written when the page ends.
 type PageTx struct {
-	conn  *pgx.Conn
-	q     *db.Queries
-	turns map[int64]*TurnTx
+	conn   *pgx.Conn
+	q      *db.Queries
+	turns  map[int64]*TurnTx
+	sealer func(context.Context) (*sealer, error)
 
 	rest    pgx.Batch // statements for single rows
 	queued  *db.Queries
@@ -61,7 +62,7 @@ func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) 
 	news := false
 	err := retry(ctx, func() error {
 		return s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
-			p := &PageTx{conn: c.Conn(), q: db.New(c.Conn())}
+			p := &PageTx{conn: c.Conn(), q: db.New(c.Conn()), sealer: s.sealer}
 			p.queued = db.New(queue{&p.rest})
 			err := p.open(ctx, journeys)
 			if err == nil {

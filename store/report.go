@@ -30,6 +30,8 @@ type Report struct {
 	Stock    []StockReport   `json:"stock" doc:"Offers with a limit, all versions together"`
 	Rewards  []RewardReport  `json:"rewards"`
 	Budgets  []BudgetReport  `json:"budgets" doc:"Rewards with a limit, all versions together"`
+	Coupons  []CouponReport  `json:"coupons,omitempty" doc:"Rewards that give coupons, all versions together"`
+	Benefits []BenefitReport `json:"benefits,omitempty" doc:"Rewards that give a benefit, all versions together"`
 	Late     []LateReport    `json:"late" doc:"Events that were in time and arrived too late"`
 	Reviews  []ReviewReport  `json:"reviews" doc:"What people are asked to decide, by kind and state"`
 }
@@ -125,9 +127,46 @@ type RewardReport struct {
 	RefusedBudget    int64  `json:"refused_budget" doc:"Because the budget was used up"`
 	RefusedPerDay    int64  `json:"refused_per_day" doc:"Because the day's budget was used up"`
 	RefusedPerMember int64  `json:"refused_per_member" doc:"Because of the limit per member"`
+	RefusedPool      int64  `json:"refused_pool,omitempty" doc:"Because no code was left"`
+	RefusedHeld      int64  `json:"refused_held,omitempty" doc:"Because she had one that was not used yet"`
 }
 
-// BudgetReport is what is left of a reward's budget, in points.
+// CouponReport is what became of a reward's coupons, and what is left of its pool.
+type CouponReport struct {
+	Reward   string      `json:"reward"`
+	Open     int64       `json:"open" doc:"Granted, and neither used nor over"`
+	Redeemed int64       `json:"redeemed"`
+	Expired  int64       `json:"expired" doc:"Those that went back to their pool too"`
+	Voided   int64       `json:"voided" doc:"What they were granted for was taken back"`
+	Pool     *PoolReport `json:"pool,omitempty" doc:"Absent where codes are generated"`
+}
+
+// PoolReport is what is left of imported codes.
+type PoolReport struct {
+	Imported int64 `json:"imported"`
+	Left     int64 `json:"left"`
+	LowWater int64 `json:"low_water" doc:"At or below this the pool runs low"`
+	Low      bool  `json:"low" doc:"It runs low: import more codes"`
+}
+
+// poolOf says how a pool stands. Without a low water of its own it is a tenth.
+func poolOf(imported, left, low int64) PoolReport {
+	if low == 0 {
+		low = imported / 10
+	}
+	return PoolReport{Imported: imported, Left: left, LowWater: low, Low: left <= low}
+}
+
+// BenefitReport is who has a benefit because of a reward.
+type BenefitReport struct {
+	Reward  string `json:"reward"`
+	Benefit string `json:"benefit"`
+	Granted int64  `json:"granted"`
+	Revoked int64  `json:"revoked"`
+	Members int64  `json:"members" doc:"Who have it now because of this reward"`
+}
+
+// BudgetReport is what is left of a reward's budget, in points or pieces.
 type BudgetReport struct {
 	Reward    string `json:"reward"`
 	Budget    int64  `json:"budget,omitempty" doc:"In all; left out where only a day is limited, and used and left with it"`
@@ -367,6 +406,7 @@ func (b *reporter) rewards(ctx context.Context) error {
 	for _, row := range rows {
 		b.r.Rewards = append(b.r.Rewards, RewardReport{
 			int(row.Version), row.Reward, row.Granted, row.Points, row.Refused, row.RefusedBudget, row.RefusedPerDay, row.RefusedPerMember,
+			row.RefusedPool, row.RefusedHeld,
 		})
 	}
 	budgets, err := b.q.ReportBudgets(ctx, b.name)
@@ -379,6 +419,41 @@ func (b *reporter) rewards(ctx context.Context) error {
 			line.LeftToday = &row.AvailableToday
 		}
 		b.r.Budgets = append(b.r.Budgets, line)
+	}
+	return b.pieces(ctx)
+}
+
+// pieces tells of coupons and benefits. A pool of which nothing was granted is told of too.
+func (b *reporter) pieces(ctx context.Context) error {
+	rows, err := b.q.ReportCoupons(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	at := map[string]int{}
+	for _, row := range rows {
+		at[row.Reward] = len(b.r.Coupons)
+		b.r.Coupons = append(b.r.Coupons, CouponReport{Reward: row.Reward, Open: row.Open, Redeemed: row.Redeemed, Expired: row.Expired, Voided: row.Voided})
+	}
+	pools, err := b.q.ReportPools(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range pools {
+		i, ok := at[row.Reward]
+		if !ok {
+			i = len(b.r.Coupons)
+			b.r.Coupons = append(b.r.Coupons, CouponReport{Reward: row.Reward})
+		}
+		pool := poolOf(row.Imported, row.Available, row.LowWater)
+		b.r.Coupons[i].Pool, b.r.Coupons[i].Expired = &pool, row.Expired
+	}
+	slices.SortFunc(b.r.Coupons, func(x, y CouponReport) int { return cmp.Compare(x.Reward, y.Reward) })
+	benefits, err := b.q.ReportBenefits(ctx, b.r.Now, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range benefits {
+		b.r.Benefits = append(b.r.Benefits, BenefitReport(row))
 	}
 	return nil
 }

@@ -43,6 +43,7 @@ type RouteTx struct {
 	EntryTx
 	Intents []Intent
 	later   []int64
+	sealer  func(context.Context) (*sealer, error)
 }
 
 // IntentError is a batch of intents that could not be routed. Of a batch of one it names
@@ -67,7 +68,7 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 		if n = len(rows); err != nil || n == 0 {
 			return err
 		}
-		t := &RouteTx{EntryTx: EntryTx{tx: tx, q: q}}
+		t := &RouteTx{EntryTx: EntryTx{tx: tx, q: q}, sealer: s.sealer}
 		if err := t.load(ctx, rows); err != nil {
 			return &IntentError{t.Intents[0], err}
 		}
@@ -137,7 +138,7 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 			in.Event.Stored = e.StoredAt
 		}
 	}
-	return nil
+	return t.redeemPaid(ctx)
 }
 
 const (

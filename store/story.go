@@ -91,6 +91,8 @@ type Story struct {
 	Offers   []Offer
 	Messages []MessageLine
 	Grants   []GrantLine
+	Coupons  []CouponLine
+	Benefits []BenefitLine
 }
 
 // StoryJourney is one journey with every decision in it, in order.
@@ -143,6 +145,10 @@ func (s *Store) MemberPoints(ctx context.Context, member string) (out Points, er
 
 // Story tells everything about one member, as of one moment.
 func (s *Store) Story(ctx context.Context, member string) (story Story, err error) {
+	have, err := s.sealer(ctx)
+	if err != nil {
+		return story, err
+	}
 	err = s.ofMember(ctx, member, func(q *db.Queries) error {
 		story = Story{}
 		row, err := q.GetMember(ctx, member)
@@ -159,6 +165,12 @@ func (s *Store) Story(ctx context.Context, member string) (story Story, err erro
 			return err
 		}
 		if story.Grants, err = grantLines(ctx, q, member); err != nil {
+			return err
+		}
+		if story.Coupons, err = couponLines(ctx, q, have, member); err != nil {
+			return err
+		}
+		if story.Benefits, err = benefitLines(ctx, q, row); err != nil {
 			return err
 		}
 		return story.addJourneys(ctx, q, member)

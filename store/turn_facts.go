@@ -23,6 +23,8 @@ type Need struct {
 	Cap *time.Duration
 	// Offers is set where what the member has taken matters.
 	Offers bool
+	// Rewards is set where it matters what the member was granted.
+	Rewards bool
 
 	Facts Facts
 }
@@ -40,6 +42,8 @@ type Facts struct {
 	Sent []time.Time
 	// Taken counts the offers that the member has taken in this campaign, by name.
 	Taken map[string]int
+	// Rewards are the coupons and benefits that she was granted last in this campaign.
+	Rewards map[string]campaign.Piece
 }
 
 // Statements of a page's facts, see page.go. w.i is the place of the turn in the page.
@@ -123,6 +127,7 @@ func (p *PageTx) Gather(ctx context.Context, needs []*Need) error {
 	askBehaviour(pasts, ask)
 	askSent(needs, ask)
 	askTaken(needs, ask)
+	askRewards(ctx, needs, ask)
 	return q.send(ctx, p.conn)
 }
 

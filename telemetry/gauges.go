@@ -124,6 +124,9 @@ var (
 	budgetCap       = describe("banyan_budget_points_cap", "Points of a budget in all.", "campaign", "reward")
 	budgetLeftToday = describe("banyan_budget_points_left_today", "Points that are left of today's budget, on the campaign's calendar.", "campaign", "reward")
 	budgetPerDay    = describe("banyan_budget_points_per_day", "Points that the budget of a day has.", "campaign", "reward")
+	codesLeft       = describe("banyan_coupon_codes_left", "Imported codes that are left to give.", "campaign", "reward")
+	codesImported   = describe("banyan_coupon_codes_imported", "Codes that were imported.", "campaign", "reward")
+	codesLowWater   = describe("banyan_coupon_codes_low_water", "At or below this the codes run low.", "campaign", "reward")
 	stockLeft       = describe("banyan_stock_left", "Pieces of an offer's stock that are left.", "campaign", "offer")
 	stockAll        = describe("banyan_stock_all", "Pieces of an offer's stock in all.", "campaign", "offer")
 	journeysActive  = describe("banyan_journeys_active", "Journeys under way.", "campaign")
@@ -141,7 +144,8 @@ var (
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		intentsWaiting, intentsOldest, intentsAside, offersOpen, budgetLeft, budgetCap, budgetLeftToday, budgetPerDay, stockLeft, stockAll, journeysActive, journeysOverdue,
+		intentsWaiting, intentsOldest, intentsAside, offersOpen, budgetLeft, budgetCap, budgetLeftToday, budgetPerDay, codesLeft, codesImported, codesLowWater,
+		stockLeft, stockAll, journeysActive, journeysOverdue,
 		messagesClaimed, messagesOldest, messagesUnknown, redemptionsOpen, pointsReserved, temporalUp, workersSeen, sampleAge,
 	} {
 		out <- d
@@ -187,6 +191,11 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 			put(budgetLeftToday, float64(b.LeftToday), b.Campaign, b.Reward)
 			put(budgetPerDay, float64(b.PerDay), b.Campaign, b.Reward)
 		}
+	}
+	for _, p := range s.Pools {
+		put(codesLeft, float64(p.Left), p.Campaign, p.Reward)
+		put(codesImported, float64(p.Imported), p.Campaign, p.Reward)
+		put(codesLowWater, float64(p.LowWater), p.Campaign, p.Reward)
 	}
 	for _, x := range s.Stock {
 		put(stockLeft, float64(x.Stock-x.Taken), x.Campaign, x.Offer)

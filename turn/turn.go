@@ -182,7 +182,7 @@ func (t *Taker) take(ctx context.Context, page *store.PageTx, list []*one) error
 		o.more = f.More
 		o.in = journey.Input{
 			ID: o.j.ID, Version: o.j.Version, Member: o.tx.Member(), Answers: map[string]campaign.Answer{}, Via: t.Via,
-			EndNow: o.j.CampaignState == store.StateEnded, Events: f.Events, Now: f.Now, Behaviour: f.Behaviour, Sent: f.Sent, Taken: f.Taken,
+			EndNow: o.j.CampaignState == store.StateEnded, Events: f.Events, Now: f.Now, Behaviour: f.Behaviour, Sent: f.Sent, Taken: f.Taken, Rewards: f.Rewards,
 		}
 		o.begin()
 	}
@@ -206,6 +206,7 @@ func (o *one) need() (*store.Need, error) {
 	for _, p := range programs {
 		def := p.Definition()
 		n.Offers = n.Offers || len(def.Offers) > 0
+		n.Rewards = n.Rewards || p.ReadsRewards()
 		// The longer of two spans does for both; zero is for ever.
 		if limit := def.Limits.MessagesPerMember; limit != nil && (n.Cap == nil || *n.Cap > 0 && (limit.Every == 0 || limit.Every > *n.Cap)) {
 			n.Cap = &limit.Every

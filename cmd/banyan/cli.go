@@ -26,6 +26,7 @@ type CLI struct {
 	Enter      enterCommand      `cmd:"" help:"Enter a member into a journey that starts by API."`
 	Members    membersCommand    `cmd:"" help:"Import members."`
 	Events     eventsCommand     `cmd:"" help:"Tell events."`
+	Coupons    couponsCommand    `cmd:"" help:"Import the codes of coupons."`
 	Reviews    reviewsCommand    `cmd:"" help:"List and decide what waits for a person."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`
 

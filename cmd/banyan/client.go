@@ -110,11 +110,7 @@ func (c *client) once(ctx context.Context, method, path, contentType string, bod
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		var broken *url.Error
-		if errors.As(err, &broken) {
-			err = broken.Err // without the URL, which may name a member
-		}
-		return ctx.Err() == nil, 0, fmt.Errorf("cannot reach the server at %s: %w", c.server.Redacted(), err)
+		return ctx.Err() == nil, 0, fmt.Errorf("cannot reach the server at %s: %w", c.server.Redacted(), unwrapURL(err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -135,6 +131,15 @@ func (c *client) once(ctx context.Context, method, path, contentType string, bod
 		return false, 0, fmt.Errorf("the server's answer cannot be read: %w", err)
 	}
 	return false, 0, nil
+}
+
+// unwrapURL leaves out the URL, which may name a member.
+func unwrapURL(err error) error {
+	var broken *url.Error
+	if errors.As(err, &broken) {
+		return broken.Err
+	}
+	return err
 }
 
 // get and post are call for the usual.

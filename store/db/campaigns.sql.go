@@ -459,8 +459,41 @@ func (q *Queries) PokeSlices(ctx context.Context, campaign string) error {
 	return err
 }
 
+const rewardKinds = `-- name: RewardKinds :many
+select distinct (r ->> 'name')::text as reward, (r ? 'coupon')::boolean as coupon, (r ? 'benefit')::boolean as benefit
+  from campaign_versions v cross join lateral jsonb_array_elements(coalesce(v.definition -> 'rewards', '[]')) r
+ where v.campaign = $1
+`
+
+type RewardKindsRow struct {
+	Reward  string
+	Coupon  bool
+	Benefit bool
+}
+
+// What the rewards of a campaign's versions give: the keys of each, by which its kind is known.
+func (q *Queries) RewardKinds(ctx context.Context, campaign string) ([]RewardKindsRow, error) {
+	rows, err := q.db.Query(ctx, rewardKinds, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RewardKindsRow{}
+	for rows.Next() {
+		var i RewardKindsRow
+		if err := rows.Scan(&i.Reward, &i.Coupon, &i.Benefit); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setBudget = `-- name: SetBudget :exec
-select set_budget($1, $2, $3::bigint, $4::bigint, $5::bigint)
+select set_budget($1, $2, $3::bigint, $4::bigint, $5::bigint, $6)
 `
 
 type SetBudgetParams struct {
@@ -469,6 +502,7 @@ type SetBudgetParams struct {
 	Cap       *int64
 	PerDay    *int64
 	PerMember *int64
+	Asset     string
 }
 
 // Waits for the grants that are under way, and lets no other begin before this is committed.
@@ -479,6 +513,7 @@ func (q *Queries) SetBudget(ctx context.Context, arg SetBudgetParams) error {
 		arg.Cap,
 		arg.PerDay,
 		arg.PerMember,
+		arg.Asset,
 	)
 	return err
 }

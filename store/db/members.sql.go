@@ -12,7 +12,7 @@ import (
 )
 
 const getMember = `-- name: GetMember :one
-select id, attributes, tags, joined_at, source, inviter, points, event_seq, last_stored, created_at, updated_at from members where id = $1
+select id, attributes, tags, joined_at, source, inviter, points, benefits, event_seq, last_stored, created_at, updated_at from members where id = $1
 `
 
 func (q *Queries) GetMember(ctx context.Context, id string) (Member, error) {
@@ -26,6 +26,7 @@ func (q *Queries) GetMember(ctx context.Context, id string) (Member, error) {
 		&i.Source,
 		&i.Inviter,
 		&i.Points,
+		&i.Benefits,
 		&i.EventSeq,
 		&i.LastStored,
 		&i.CreatedAt,
@@ -95,7 +96,7 @@ func (q *Queries) GetOffer(ctx context.Context, id string) (GetOfferRow, error) 
 }
 
 const listMembers = `-- name: ListMembers :many
-select id, attributes, tags, joined_at, source, inviter, points, event_seq, last_stored, created_at, updated_at from members
+select id, attributes, tags, joined_at, source, inviter, points, benefits, event_seq, last_stored, created_at, updated_at from members
  where id > $1 and ($2::text is null or $2::text = any (tags))
  order by id limit $3
 `
@@ -117,6 +118,7 @@ func (q *Queries) ListMembers(ctx context.Context, after string, tag *string, si
 			&i.Source,
 			&i.Inviter,
 			&i.Points,
+			&i.Benefits,
 			&i.EventSeq,
 			&i.LastStored,
 			&i.CreatedAt,
@@ -145,7 +147,7 @@ func (q *Queries) MemberExists(ctx context.Context, id string) (bool, error) {
 
 const memberGrants = `-- name: MemberGrants :many
 select key, campaign, version, reward, journey, step, points, state, reason, at
-  from grants where member = $1 order by at desc, key limit 1000
+  from grants where member = $1 and points > 0 order by at desc, key limit 1000
 `
 
 type MemberGrantsRow struct {

@@ -22,10 +22,23 @@ type ApiKey struct {
 	RevokedAt *time.Time
 }
 
+type Benefit struct {
+	Key       string
+	Campaign  string
+	Reward    string
+	Member    string
+	Benefit   string
+	GrantedAt time.Time
+	FromAt    time.Time
+	UntilAt   *time.Time
+	RevokedAt *time.Time
+}
+
 type Budget struct {
 	ID        int64
 	Campaign  string
 	Reward    string
+	Asset     string
 	Day       string
 	FromAt    *time.Time
 	UntilAt   *time.Time
@@ -68,6 +81,40 @@ type CampaignVersion struct {
 	Definition json.RawMessage
 	Timezone   *string
 	CreatedAt  time.Time
+}
+
+type Coupon struct {
+	ID         int64
+	Campaign   string
+	Reward     string
+	Hash       []byte
+	Code       []byte
+	Sealed     bool
+	Pooled     bool
+	State      string
+	Leases     int32
+	Key        *string
+	Member     *string
+	Returns    bool
+	Value      int64
+	Currency   string
+	GrantedAt  *time.Time
+	EndsAt     *time.Time
+	OrderID    *string
+	Span       pgtype.Interval
+	ReservedAt *time.Time
+	HeldUntil  *time.Time
+	ClosedAt   *time.Time
+}
+
+type CouponPool struct {
+	ID       int64
+	Campaign string
+	Reward   string
+	Asset    string
+	Imported int64
+	Changes  int32
+	LowWater int64
 }
 
 type DataKey struct {
@@ -116,6 +163,7 @@ type Grant struct {
 	Journey   int64
 	Step      string
 	Points    int64
+	Worth     int64
 	State     string
 	Reason    string
 	At        time.Time
@@ -224,6 +272,7 @@ type Member struct {
 	Source     string
 	Inviter    string
 	Points     int64
+	Benefits   json.RawMessage
 	EventSeq   int64
 	LastStored time.Time
 	CreatedAt  time.Time

@@ -457,7 +457,9 @@ select version, reward,
        (count(*) filter (where state = 'refused'))::bigint as refused,
        (count(*) filter (where state = 'refused' and reason = 'budget'))::bigint as refused_budget,
        (count(*) filter (where state = 'refused' and reason = 'per_day'))::bigint as refused_per_day,
-       (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member
+       (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member,
+       (count(*) filter (where state = 'refused' and reason = 'pool'))::bigint as refused_pool,
+       (count(*) filter (where state = 'refused' and reason = 'held'))::bigint as refused_held
   from grants where campaign = $1
  group by version, reward order by version, reward
 `
@@ -471,6 +473,8 @@ type ReportRewardsRow struct {
 	RefusedBudget    int64
 	RefusedPerDay    int64
 	RefusedPerMember int64
+	RefusedPool      int64
+	RefusedHeld      int64
 }
 
 func (q *Queries) ReportRewards(ctx context.Context, campaign string) ([]ReportRewardsRow, error) {
@@ -491,6 +495,8 @@ func (q *Queries) ReportRewards(ctx context.Context, campaign string) ([]ReportR
 			&i.RefusedBudget,
 			&i.RefusedPerDay,
 			&i.RefusedPerMember,
+			&i.RefusedPool,
+			&i.RefusedHeld,
 		); err != nil {
 			return nil, err
 		}

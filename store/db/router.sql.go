@@ -289,7 +289,7 @@ func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, err
 }
 
 const lockMembers = `-- name: LockMembers :many
-select id, attributes, tags, joined_at, source, inviter, points, event_seq, last_stored, created_at, updated_at from members where id = any($1::text[]) order by id collate "C" for update
+select id, attributes, tags, joined_at, source, inviter, points, benefits, event_seq, last_stored, created_at, updated_at from members where id = any($1::text[]) order by id collate "C" for update
 `
 
 // In the order of the ids' bytes, as events are stored: whoever locks several members
@@ -311,6 +311,7 @@ func (q *Queries) LockMembers(ctx context.Context, ids []string) ([]Member, erro
 			&i.Source,
 			&i.Inviter,
 			&i.Points,
+			&i.Benefits,
 			&i.EventSeq,
 			&i.LastStored,
 			&i.CreatedAt,

@@ -40,6 +40,7 @@ create table members (
     source       text not null default '',
     inviter      text not null default '',
     points       bigint not null default 0,       -- projection of the ledger
+    benefits     jsonb not null default '{}',     -- projection: until when, by name; null: for ever
     event_seq    bigint not null default 0,       -- number of the last stored event
     last_stored  timestamptz not null default 'epoch', -- when it was stored; clock readings never go behind it
     created_at   timestamptz not null default now(),
@@ -308,14 +309,16 @@ create table offer_stock (
 -- what may be given, leases (slots 1 to 64) take blocks from the pool, and a grant draws
 -- from one of them. So what is left of a budget is a balance. What a member redeems is
 -- reserved in an account of hers first, and goes on to redeemed or back.
+-- Pieces (coupons, benefits) are booked in the same way, each reward's as an asset of its own,
+-- such as coupon:fitness-trial/welcome.
 create table ledger_accounts (
     id        bigint generated always as identity primary key,
-    asset     text not null check (asset in ('points')),
-    kind      text not null check (kind in ('issuer', 'budget', 'lease', 'member', 'reserved', 'redeemed')),
-    owner     text not null,                        -- campaign of an issuer, id of a budget, member; of redeemed nobody
+    asset     text not null check (asset = 'points' or asset ~ '^(coupon|benefit):'),
+    kind      text not null check (kind in ('issuer', 'budget', 'lease', 'member', 'reserved', 'redeemed', 'expired', 'voided')),
+    owner     text not null,                        -- campaign of an issuer, id of a budget, member; of the last three nobody
     budget    bigint,                               -- kind budget and lease: whose
     slot      smallint,                             -- 0: the pool; above: a lease
-    balance   bigint not null default 0,            -- projection, moved in the same transaction; that of issuer and redeemed is derived
+    balance   bigint not null default 0,            -- projection, moved in the same transaction; that of the issuer and of the last three is derived
     unique (asset, kind, owner),
     check (balance >= 0),
     check ((budget is not null) = (kind in ('budget', 'lease'))),
@@ -326,7 +329,7 @@ create unique index ledger_accounts_budget on ledger_accounts (budget, slot) whe
 create table ledger_postings (
     id      bigint generated always as identity primary key,
     key     text not null unique,                   -- idempotency: of a grant, the effect key
-    kind    text not null check (kind in ('grant', 'fund', 'lease', 'reserve', 'capture', 'release')),
+    kind    text not null check (kind in ('grant', 'fund', 'lease', 'reserve', 'capture', 'release', 'take', 'redeem', 'expire', 'void')),
     reward  text not null default '',
     at      timestamptz not null default clock_timestamp()
 );
@@ -349,10 +352,10 @@ begin
     ) then
         raise exception 'ledger entries of a posting do not sum to zero';
     end if;
-    -- The issuer's row is never locked: every grant would wait for it. Nor is that of redeemed.
+    -- The issuer's row is never locked: every grant would wait for it. Nor are the last ones.
     update ledger_accounts a set balance = a.balance + s.amount
       from (select account, sum(amount) as amount from fresh group by account order by account) s
-     where a.id = s.account and a.kind not in ('issuer', 'redeemed');
+     where a.id = s.account and a.kind not in ('issuer', 'redeemed', 'expired', 'voided');
     return null;
 end $$;
 -- +goose StatementEnd
@@ -376,6 +379,7 @@ create table budgets (
     id          bigint generated always as identity primary key,
     campaign    text not null,
     reward      text not null,
+    asset       text not null default 'points',     -- what it is counted in
     day         text not null default '',           -- 2026-12-01, of the campaign's calendar
     from_at     timestamptz,                        -- of a day: its first moment, campaign time
     until_at    timestamptz,                        --   and that of the next
@@ -422,14 +426,16 @@ create table grants (
     member    text not null,
     journey   bigint not null,
     step      text not null,
-    points    bigint not null check (points > 0),
+    points    bigint not null check (points >= 0),
+    -- What it takes of a budget: its points, or one piece.
+    worth     bigint not null generated always as (case when points > 0 then points else 1 end) stored,
     state     text not null check (state in ('granted', 'refused')),
     reason    text not null default '',
     at        timestamptz not null,                 -- campaign time
     created_at timestamptz not null default clock_timestamp()
 );
 create index grants_member on grants (member, campaign, reward, at);
-create index grants_campaign on grants (campaign, reward, state, at) include (points);
+create index grants_campaign on grants (campaign, reward, state, at) include (worth);
 
 -- Whoever grants holds this lock shared, whoever changes a campaign's budgets alone: so a
 -- budget changes between transactions that grant and never within one, and what has been
@@ -440,14 +446,14 @@ $$ select hashtextextended(of_campaign, 7239014158625310) $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-create function issuer_account(of_campaign text) returns bigint language plpgsql as $$
+create function issuer_account(of_campaign text, of_asset text default 'points') returns bigint language plpgsql as $$
 declare
     found_id bigint;
 begin
-    select id into found_id from ledger_accounts where asset = 'points' and kind = 'issuer' and owner = of_campaign;
+    select id into found_id from ledger_accounts where asset = of_asset and kind = 'issuer' and owner = of_campaign;
     if found_id is null then
-        insert into ledger_accounts (asset, kind, owner) values ('points', 'issuer', of_campaign) on conflict do nothing;
-        select id into found_id from ledger_accounts where asset = 'points' and kind = 'issuer' and owner = of_campaign;
+        insert into ledger_accounts (asset, kind, owner) values (of_asset, 'issuer', of_campaign) on conflict do nothing;
+        select id into found_id from ledger_accounts where asset = of_asset and kind = 'issuer' and owner = of_campaign;
     end if;
     return found_id;
 end $$;
@@ -466,7 +472,7 @@ declare
 begin
     select * into b from budgets where id = of_budget for no key update;
     if not exists (select from ledger_accounts where budget = of_budget and slot = 0) then
-        insert into ledger_accounts (asset, kind, owner, budget, slot) values ('points', 'budget', of_budget::text, of_budget, 0);
+        insert into ledger_accounts (asset, kind, owner, budget, slot) values (b.asset, 'budget', of_budget::text, of_budget, 0);
     end if;
     select sum(balance) into have from ledger_accounts where budget = of_budget;
     give := greatest(0, new_cap - granted) - have;
@@ -475,7 +481,7 @@ begin
     if give = 0 then
         return;
     end if;
-    issuer := issuer_account(b.campaign);
+    issuer := issuer_account(b.campaign, b.asset);
     insert into ledger_postings (key, kind, reward) values ('fund/' || b.id || '/' || b.changes + 1, 'fund', b.reward) returning id into posting;
     if give > 0 then
         insert into ledger_entries (posting, account, amount)
@@ -495,7 +501,7 @@ end $$;
 -- set_budget sets the limits of a reward for journeys of every version; null: none. The
 -- budget of a day that has not begun is made when it is first granted from.
 -- +goose StatementBegin
-create function set_budget(of_campaign text, of_reward text, new_cap bigint, new_per_day bigint, new_per_member bigint) returns void language plpgsql as $$
+create function set_budget(of_campaign text, of_reward text, new_cap bigint, new_per_day bigint, new_per_member bigint, of_asset text default 'points') returns void language plpgsql as $$
 declare
     b       budgets;
     granted bigint;
@@ -505,14 +511,14 @@ begin
     if (b.cap, b.per_day, b.per_member) is not distinct from (new_cap, new_per_day, new_per_member) then
         return;
     elsif b.id is null then
-        insert into budgets (campaign, reward) values (of_campaign, of_reward) returning * into b;
+        insert into budgets (campaign, reward, asset) values (of_campaign, of_reward, of_asset) returning * into b;
     end if;
     -- The grants are counted only where a limit begins: it may be millions of them, and
     -- everybody who grants waits. One that is changed knows what it has given.
     select used into granted from budget_balances where id = b.id;
     update budgets set per_day = new_per_day, per_member = new_per_member, cap = new_cap where id = b.id;
     if new_cap is not null and b.cap is distinct from new_cap then
-        perform fund_budget(b.id, new_cap, coalesce(granted, (select coalesce(sum(g.points), 0)::bigint from grants g
+        perform fund_budget(b.id, new_cap, coalesce(granted, (select coalesce(sum(g.worth), 0)::bigint from grants g
             where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted')));
     end if;
     -- Of the days only the last may still be under way.
@@ -521,7 +527,7 @@ begin
         select used into granted from budget_balances where id = b.id;
         update budgets set cap = new_per_day where id = b.id;
         if new_per_day is not null then
-            perform fund_budget(b.id, new_per_day, coalesce(granted, (select coalesce(sum(g.points), 0)::bigint from grants g
+            perform fund_budget(b.id, new_per_day, coalesce(granted, (select coalesce(sum(g.worth), 0)::bigint from grants g
                 where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted' and g.at >= b.from_at and g.at < b.until_at)));
         end if;
     end if;
@@ -587,7 +593,7 @@ begin
         if have + block >= 2 * need then
             if lease is null and not exists (select from ledger_accounts where budget = of_budget and slot = own) then
                 insert into ledger_accounts (asset, kind, owner, budget, slot)
-                values ('points', 'lease', of_budget || '/' || own, of_budget, own) returning id into lease;
+                values ((select p.asset from ledger_accounts p where p.id = pool), 'lease', of_budget || '/' || own, of_budget, own) returning id into lease;
             end if;
             if lease is not null then
                 insert into ledger_postings (key, kind) values ('lease/' || of_budget || '/' || key, 'lease') returning id into posting;
@@ -625,13 +631,14 @@ end $$;
 -- grant_rewards books grants of one campaign on one day: within each member's limits, the
 -- day's budget and the budget in all, in the order given where not all can be granted. Each
 -- is claimed and written down under its key, whatever came of it. Answers for each why it was
--- refused: per_member, per_day, budget; empty: granted. The members' rows are locked, and
--- none of them stands here twice.
+-- refused: per_member, per_day, budget, pool, or what it lacks; empty: granted. The members' rows
+-- are locked, and none of them stands here twice. worth is what a grant takes of its budget, in
+-- its asset; stocks is how many pieces are there for all grants of its reward, null: no matter.
 -- +goose StatementBegin
 create function grant_rewards(
     of_campaign text, of_day text, day_from timestamptz, day_until timestamptz,
     keys text[], journeys bigint[], turns int[], versions int[], whose text[], steps text[], rewards text[], worth bigint[],
-    most int[], since timestamptz[], moments timestamptz[]
+    most int[], since timestamptz[], moments timestamptz[], assets text[], lacks text[], stocks int[]
 ) returns text[] language plpgsql as $$
 declare
     n        int := cardinality(keys);
@@ -655,6 +662,7 @@ declare
     d_have   bigint[];
     d_left   bigint;
     d_at     int;
+    p_left   bigint;
     rest     bigint;
     part     bigint;
     i        int;
@@ -668,22 +676,25 @@ begin
                    select count(*) filter (where x.at > g.since) from grants x where x.member = g.member and x.campaign is not distinct from of_campaign
                       and x.reward is not distinct from g.reward and x.state is not distinct from 'granted') then 'per_member'
                when b.per_member is not null and b.per_member < g.points + (
-                   select coalesce(sum(x.points), 0) from grants x where x.member = g.member and x.campaign is not distinct from of_campaign
+                   select coalesce(sum(x.worth), 0) from grants x where x.member = g.member and x.campaign is not distinct from of_campaign
                       and x.reward is not distinct from g.reward and x.state is not distinct from 'granted') then 'per_member'
-               else '' end order by g.n),
-           array_agg((select a.id from ledger_accounts a where a.asset = 'points' and a.kind = 'member' and a.owner = g.member) order by g.n)
+               else g.lack end order by g.n),
+           array_agg((select a.id from ledger_accounts a where a.asset = g.asset and a.kind = 'member' and a.owner = g.member) order by g.n)
       into reasons, receives
-      from unnest(whose, rewards, worth, most, since) with ordinality as g (member, reward, points, most, since, n)
+      from unnest(whose, rewards, worth, most, since, assets, lacks) with ordinality as g (member, reward, points, most, since, asset, lack, n)
       left join budgets b on b.campaign = of_campaign and b.reward = g.reward and b.day = '';
 
     -- In the order of the budgets, as everybody locks them.
     for r in
-        select b.id, g.reward, b.cap, b.per_day, sum(g.points)::bigint as need, min(g.points) as smallest, array_agg(g.n::int order by g.n) as who
-          from unnest(rewards, worth, reasons) with ordinality as g (reward, points, reason, n)
+        select b.id, g.reward, g.asset, b.cap, b.per_day, sum(g.points)::bigint as need, min(g.points) as smallest, min(g.stock) as stock,
+               array_agg(g.n::int order by g.n) as who
+          from unnest(rewards, worth, reasons, assets, stocks) with ordinality as g (reward, points, reason, asset, stock, n)
           left join budgets b on b.campaign = of_campaign and b.reward = g.reward and b.day = ''
          where g.reason = ''
-         group by b.id, g.reward, b.cap, b.per_day order by b.id nulls first, g.reward
+         group by b.id, g.reward, g.asset, b.cap, b.per_day order by b.id nulls first, g.reward
     loop
+        p_left := coalesce(r.stock, r.need);
+        issuer := null;
         t_left := r.need;
         d_left := r.need;
         if r.cap is not null then
@@ -697,11 +708,11 @@ begin
             select * into d from budgets where campaign = of_campaign and reward = r.reward and day = of_day;
             if d.cap is null then
                 -- Whoever comes second waits here for the first to have opened the day.
-                insert into budgets (campaign, reward, day, from_at, until_at) values (of_campaign, r.reward, of_day, day_from, day_until)
+                insert into budgets (campaign, reward, asset, day, from_at, until_at) values (of_campaign, r.reward, r.asset, of_day, day_from, day_until)
                 on conflict (campaign, reward, day) do nothing;
                 select * into d from budgets where campaign = of_campaign and reward = r.reward and day = of_day for no key update;
                 if d.cap is null then
-                    perform fund_budget(d.id, r.per_day, (select coalesce(sum(x.points), 0)::bigint from grants x
+                    perform fund_budget(d.id, r.per_day, (select coalesce(sum(x.worth), 0)::bigint from grants x
                         where x.campaign = of_campaign and x.reward = r.reward and x.state = 'granted' and x.at >= day_from and x.at < day_until));
                 end if;
             end if;
@@ -718,7 +729,11 @@ begin
             elsif t_left < worth[i] then
                 reasons[i] := 'budget';
                 continue;
+            elsif p_left < worth[i] then
+                reasons[i] := 'pool';
+                continue;
             end if;
+            p_left := p_left - worth[i];
             posting := nextval('ledger_postings_id_seq');
             postings[i] := posting;
             if r.cap is not null then
@@ -749,7 +764,7 @@ begin
             end if;
             -- The issuer pays where no budget does; where two do, it takes the day's share back.
             if (r.cap is null) = (r.per_day is null) then
-                issuer := coalesce(issuer, issuer_account(of_campaign));
+                issuer := coalesce(issuer, issuer_account(of_campaign, r.asset));
                 posts := posts || posting;
                 debited := debited || issuer;
                 moved := moved || case when r.cap is null then -worth[i] else worth[i] end;
@@ -761,19 +776,19 @@ begin
     select g.key, 'grant', g.journey, g.turn, case g.reason when '' then 'settled' else 'refused' end, g.reason, clock_timestamp()
       from unnest(keys, journeys, turns, reasons) as g (key, journey, turn, reason);
     insert into grants (key, campaign, version, reward, member, journey, step, points, state, reason, at)
-    select g.key, of_campaign, g.version, g.reward, g.member, g.journey, g.step, g.points,
+    select g.key, of_campaign, g.version, g.reward, g.member, g.journey, g.step, case when g.asset = 'points' and g.reason <> 'step' then g.worth else 0 end,
            case g.reason when '' then 'granted' else 'refused' end, g.reason, g.at
-      from unnest(keys, versions, rewards, whose, journeys, steps, worth, reasons, moments)
-           as g (key, version, reward, member, journey, step, points, reason, at);
+      from unnest(keys, versions, rewards, whose, journeys, steps, worth, reasons, moments, assets)
+           as g (key, version, reward, member, journey, step, worth, reason, at, asset);
     if cardinality(posts) = 0 then
         return reasons;
     end if;
     if array_position(receives, null) is not null then
         insert into ledger_accounts (asset, kind, owner)
-        select 'points', 'member', g.member from unnest(whose, receives) as g (member, account) where g.account is null
+        select g.asset, 'member', g.member from unnest(whose, assets, receives) as g (member, asset, account) where g.account is null
         on conflict do nothing;
-        select array_agg((select a.id from ledger_accounts a where a.asset = 'points' and a.kind = 'member' and a.owner = g.member) order by g.n)
-          into receives from unnest(whose) with ordinality as g (member, n);
+        select array_agg((select a.id from ledger_accounts a where a.asset = g.asset and a.kind = 'member' and a.owner = g.member) order by g.n)
+          into receives from unnest(whose, assets) with ordinality as g (member, asset, n);
     end if;
     insert into ledger_postings (id, key, kind, reward) overriding system value
     select g.posting, g.key, 'grant', g.reward from unnest(postings, keys, rewards) as g (posting, key, reward) where g.posting is not null;
@@ -782,8 +797,260 @@ begin
     union all
     select g.posting, g.account, g.points from unnest(postings, receives, worth) as g (posting, account, points) where g.posting is not null;
     update members m set points = m.points + g.points, updated_at = clock_timestamp()
-      from unnest(postings, whose, worth) as g (posting, member, points) where g.posting is not null and m.id = g.member;
+      from unnest(postings, whose, worth, assets) as g (posting, member, points, asset)
+     where g.posting is not null and g.asset = 'points' and m.id = g.member;
     return reasons;
+end $$;
+-- +goose StatementEnd
+
+-- How many codes of a reward were imported. What is left of them stands in the pool's
+-- accounts, as it does for a budget: it has a number of its own among theirs.
+create table coupon_pools (
+    id         bigint primary key default nextval(pg_get_serial_sequence('budgets', 'id')),
+    campaign   text not null references campaigns,
+    reward     text not null,
+    asset      text not null,
+    imported   bigint not null default 0,
+    changes    int not null default 0,              -- how often codes came into it
+    low_water  bigint not null default 0,           -- of the version submitted last; 0: a tenth
+    unique (campaign, reward)
+);
+
+-- A coupon is a code that somebody holds or, of a pool, that is still free. Whoever knows a
+-- code can redeem it, so it is sealed like an address where there is a key, and looked up by
+-- its hash. A code that is given back to its pool is leased again.
+create table coupons (
+    id           bigint generated always as identity primary key,
+    campaign     text not null,
+    reward       text not null,
+    hash         bytea not null unique,
+    code         bytea not null,
+    sealed       boolean not null,                  -- by the data key
+    pooled       boolean not null,
+    state        text not null check (state in ('free', 'granted', 'redeemed', 'expired', 'voided')),
+    leases       int  not null default 0,           -- how often it was granted
+    key          text unique,                       -- of the grant
+    member       text,
+    returns      boolean not null default false,    -- once expired it is free again
+    value        bigint not null default 0,         -- minor units, of the version that granted it
+    currency     text not null default '',
+    granted_at   timestamptz,                       -- campaign time
+    ends_at      timestamptz,                       -- campaign time; good until then, and at that moment; null: for ever
+    order_id     text,                              -- that it is reserved for, or was redeemed with
+    span         interval,                          -- of the reservation, as it was asked for
+    reserved_at  timestamptz,                       -- real
+    held_until   timestamptz,                       -- real; reserved until then; null: not reserved
+    closed_at    timestamptz,                       -- real
+    check ((state = 'free') = (key is null)),
+    check ((key is null) = (member is null)),
+    check ((state in ('redeemed', 'expired', 'voided')) = (closed_at is not null))
+) with (fillfactor = 80);
+create index coupons_free on coupons (campaign, reward, id) where state = 'free';
+create index coupons_member on coupons (member, campaign, reward, granted_at) where member is not null;
+create index coupons_ending on coupons (campaign, ends_at) where state = 'granted';
+create index coupons_state on coupons (campaign, reward, state) where state <> 'free';
+
+-- draw_codes finds and locks up to need free codes of a pool, and the accounts from which
+-- they are drawn. A code is drawn for the right to it: whoever holds a lock on n of the pool's
+-- pieces finds n codes that nobody else has locked. So the last code is given, and none twice.
+-- Drawing is the caller's, by take_codes, in this transaction.
+-- +goose StatementBegin
+create function draw_codes(
+    of_campaign text, of_reward text, own int, need int, key text, out pool bigint, out accounts bigint[], out amounts bigint[], out codes bigint[]
+) language plpgsql as $$
+declare
+    drawn record;
+begin
+    codes := '{}';
+    select p.id into pool from coupon_pools p where p.campaign = of_campaign and p.reward = of_reward;
+    if pool is null then
+        return;
+    end if;
+    drawn := draw_budget(pool, own, need, 1, key);
+    if coalesce(drawn.total, 0) = 0 then
+        return;
+    end if;
+    accounts := drawn.accounts;
+    amounts := drawn.amounts;
+    select coalesce(array_agg(f.id), '{}') into codes from (
+        select c.id from coupons c where c.campaign = of_campaign and c.reward = of_reward and c.state = 'free'
+         order by c.id limit drawn.total for update skip locked) f;
+    if cardinality(codes) < drawn.total then
+        raise exception 'codes of a pool are being looked at' using errcode = 'serialization_failure';
+    end if;
+end $$;
+-- +goose StatementEnd
+
+-- take_codes gives codes that were drawn to members. What they were granted is booked by
+-- grant_rewards; here the pool gives its pieces back to the issuer.
+-- +goose StatementBegin
+create function take_codes(
+    of_pool bigint, accounts bigint[], amounts bigint[], codes bigint[], keys text[], whose text[], moments timestamptz[], ends timestamptz[],
+    backs boolean[], worths bigint[], currencies text[]
+) returns void language plpgsql as $$
+declare
+    p       coupon_pools;
+    posting bigint;
+begin
+    select * into p from coupon_pools where id = of_pool;
+    update coupons c set state = 'granted', key = g.key, member = g.member, granted_at = g.at, ends_at = g.ends, returns = g.back,
+           value = g.value, currency = g.currency, leases = c.leases + 1
+      from unnest(codes, keys, whose, moments, ends, backs, worths, currencies) as g (id, key, member, at, ends, back, value, currency)
+     where c.id = g.id;
+    insert into ledger_postings (key, kind, reward) values ('take/' || keys[1], 'take', p.reward) returning id into posting;
+    insert into ledger_entries (posting, account, amount)
+    select posting, t.account, -t.part
+      from (select u.account, least(u.amount, greatest(0, cardinality(codes) - (sum(u.amount) over (order by u.n) - u.amount)))::bigint as part
+              from unnest(accounts, amounts) with ordinality as u (account, amount, n)) t
+     where t.part > 0
+    union all select posting, issuer_account(p.campaign, p.asset), cardinality(codes);
+end $$;
+-- +goose StatementEnd
+
+-- fill_pool books codes that came into a pool.
+-- +goose StatementBegin
+create function fill_pool(of_pool bigint, pieces bigint) returns void language plpgsql as $$
+declare
+    p       coupon_pools;
+    posting bigint;
+begin
+    update coupon_pools set changes = changes + 1 where id = of_pool returning * into p;
+    insert into ledger_accounts (asset, kind, owner, budget, slot)
+    select p.asset, 'budget', p.id::text, p.id, 0
+     where not exists (select from ledger_accounts where budget = p.id and slot = 0)
+    on conflict do nothing;
+    insert into ledger_postings (key, kind, reward) values ('fund/' || p.id || '/' || p.changes, 'fund', p.reward) returning id into posting;
+    insert into ledger_entries (posting, account, amount)
+    select posting, a.id, pieces from ledger_accounts a where a.budget = p.id and a.slot = 0
+    union all select posting, issuer_account(p.campaign, p.asset), -pieces;
+end $$;
+-- +goose StatementEnd
+
+-- move_pieces books that pieces left their members: they were redeemed, or have expired, or
+-- were voided. The keys are of the postings, and a member may stand here twice.
+-- +goose StatementBegin
+create function move_pieces(keys text[], assets text[], whose text[], to_kind text, of_kind text) returns void language plpgsql as $$
+begin
+    insert into ledger_accounts (asset, kind, owner)
+    select distinct g.asset, to_kind, '' from unnest(assets) as g (asset)
+     where not exists (select from ledger_accounts a where a.asset = g.asset and a.kind = to_kind and a.owner = '')
+    on conflict do nothing;
+    insert into ledger_postings (key, kind) select g.key, of_kind from unnest(keys) as g (key);
+    insert into ledger_entries (posting, account, amount)
+    select p.id, a.id, s.sign
+      from unnest(keys, assets, whose) as g (key, asset, member)
+      join ledger_postings p on p.key = g.key
+     cross join (values ('member', -1), (to_kind, 1)) as s (kind, sign)
+      join ledger_accounts a on a.asset = g.asset and a.kind = s.kind and a.owner = case s.kind when 'member' then g.member else '' end;
+end $$;
+-- +goose StatementEnd
+
+-- close_coupons gives coupons that are held their last state, or frees them where they go
+-- back to their pool. Their rows are locked.
+-- +goose StatementBegin
+create function close_coupons(ids bigint[], to_state text, of_order text, at timestamptz) returns void language plpgsql as $$
+declare
+    r record;
+begin
+    perform move_pieces(array_agg('coupon/' || c.id || '/' || c.leases || '/' || to_state order by c.id),
+                        array_agg('coupon:' || c.campaign || '/' || c.reward order by c.id), array_agg(c.member order by c.id),
+                        to_state, case to_state when 'redeemed' then 'redeem' when 'expired' then 'expire' else 'void' end)
+       from coupons c where c.id = any(ids) having count(*) > 0;
+    for r in
+        select c.campaign, c.reward, p.id as pool, array_agg(c.id) as back
+          from coupons c join coupon_pools p on p.campaign = c.campaign and p.reward = c.reward
+         where c.id = any(ids) and to_state = 'expired' and c.pooled and c.returns
+         group by c.campaign, c.reward, p.id order by p.id
+    loop
+        update coupons c set state = 'free', key = null, member = null, granted_at = null, ends_at = null, returns = false, value = 0, currency = '',
+               order_id = null, span = null, reserved_at = null, held_until = null
+         where c.id = any(r.back);
+        perform fill_pool(r.pool, cardinality(r.back));
+    end loop;
+    update coupons c set state = to_state, closed_at = at, held_until = null,
+           order_id = case to_state when 'redeemed' then of_order else c.order_id end
+     where c.id = any(ids) and c.state = 'granted';
+end $$;
+-- +goose StatementEnd
+
+-- What members are entitled to: each grant is a span of it. One that is granted while it
+-- lasts goes on from its end. Times are the campaign's.
+create table benefits (
+    key         text primary key,                   -- of the grant
+    campaign    text not null,
+    reward      text not null,
+    member      text not null,
+    benefit     text not null,
+    granted_at  timestamptz not null,
+    from_at     timestamptz not null,
+    until_at    timestamptz,                        -- it does no more at that moment; null: for ever
+    revoked_at  timestamptz,
+    check (until_at >= from_at)
+);
+create index benefits_member on benefits (member, benefit, from_at);
+create index benefits_campaign on benefits (campaign, reward);
+
+-- benefits_of is what a member's row says of her benefits: until when each was granted.
+-- +goose StatementBegin
+create function benefits_of(of_member text) returns jsonb language sql stable set timezone = 'UTC' as $$
+    select coalesce(jsonb_object_agg(b.benefit, b.until_at), '{}') from (
+        select x.benefit, case when bool_or(x.until_at is null) then null else max(x.until_at) end as until_at
+          from benefits x where x.member = of_member and x.revoked_at is null group by x.benefit) b
+$$;
+-- +goose StatementEnd
+
+-- entitle gives benefits; a span of zero is for ever. It answers since when each new span
+-- counts, and until when the member has the benefit now; for ever is longer than anything. The
+-- members' rows are locked, and none of them stands here twice.
+-- +goose StatementBegin
+create function entitle(of_campaign text, keys text[], rewards text[], whose text[], names text[], spans interval[], moments timestamptz[])
+returns table (key text, from_at timestamptz, until_at timestamptz, extended boolean) language plpgsql as $$
+#variable_conflict use_column
+begin
+    insert into benefits as b (key, campaign, reward, member, benefit, granted_at, from_at, until_at)
+    select g.key, of_campaign, g.reward, g.member, g.benefit, g.at, s.start, case when g.span > interval '0' then s.start + g.span end
+      from unnest(keys, rewards, whose, names, spans, moments) as g (key, reward, member, benefit, span, at)
+     cross join lateral (
+           select greatest(g.at, (select max(x.until_at) from benefits x where x.member = g.member and x.benefit = g.benefit and x.revoked_at is null)) as start) s;
+    update members m set benefits = benefits_of(m.id), updated_at = clock_timestamp() where m.id = any(whose);
+    return query
+    select b.key, b.from_at, case when bool_or(x.until_at is null) then null else max(x.until_at) end,
+           coalesce(bool_or(x.key <> b.key and (x.until_at is null or x.until_at > b.granted_at)), false)
+      from benefits b join benefits x on x.member = b.member and x.benefit = b.benefit and x.revoked_at is null
+     where b.key = any(keys)
+     group by b.key;
+end $$;
+-- +goose StatementEnd
+
+-- void_grant takes back what a grant gave beside points, because what it was given for was
+-- taken back: a coupon that is not used yet is voided, a benefit ends, and spans that were
+-- to follow it begin earlier. at is campaign time; the member's row is locked. Answers what it
+-- did: voided, revoked; nothing where there is nothing to take back, or it has been already.
+-- +goose StatementBegin
+create function void_grant(of_key text, at timestamptz) returns text language plpgsql as $$
+declare
+    c  coupons;
+    b  benefits;
+    less interval;
+begin
+    select * into c from coupons where key = of_key for no key update;
+    if c.state = 'granted' then
+        perform close_coupons(array[c.id], 'voided', null, clock_timestamp());
+        return 'voided';
+    end if;
+    select * into b from benefits where key = of_key for no key update;
+    if b.key is null or b.revoked_at is not null or b.until_at <= at then
+        return '';
+    end if;
+    update benefits set revoked_at = at where key = of_key;
+    less := make_interval(secs => extract(epoch from b.until_at - greatest(b.from_at, at)));
+    if less > interval '0' then
+        update benefits x set from_at = x.from_at - less, until_at = x.until_at - less
+         where x.member = b.member and x.benefit = b.benefit and x.revoked_at is null and x.from_at >= b.until_at;
+    end if;
+    update members m set benefits = benefits_of(m.id), updated_at = clock_timestamp() where m.id = b.member;
+    perform move_pieces(array['void/' || of_key], array['benefit:' || b.campaign || '/' || b.reward], array[b.member], 'voided', 'void');
+    return 'revoked';
 end $$;
 -- +goose StatementEnd
 
@@ -971,14 +1238,22 @@ create table idempotency (
 
 -- +goose Down
 drop view reward_budgets, budget_balances;
-drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, redemptions, reviews, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, redemptions, reviews, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
     offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
-drop function grant_rewards(text, text, timestamptz, timestamptz, text[], bigint[], int[], int[], text[], text[], text[], bigint[], int[], timestamptz[], timestamptz[]);
+drop function grant_rewards(text, text, timestamptz, timestamptz, text[], bigint[], int[], int[], text[], text[], text[], bigint[], int[], timestamptz[], timestamptz[], text[], text[], int[]);
+drop function void_grant(text, timestamptz);
+drop function entitle(text, text[], text[], text[], text[], interval[], timestamptz[]);
+drop function benefits_of(text);
+drop function close_coupons(bigint[], text, text, timestamptz);
+drop function move_pieces(text[], text[], text[], text, text);
+drop function fill_pool(bigint, bigint);
+drop function take_codes(bigint, bigint[], bigint[], bigint[], text[], text[], timestamptz[], timestamptz[], boolean[], bigint[], text[]);
+drop function draw_codes(text, text, int, int, text);
 drop function move_points(text, text, text, text, text, bigint);
 drop function draw_budget(bigint, int, bigint, bigint, text);
-drop function set_budget(text, text, bigint, bigint, bigint);
+drop function set_budget(text, text, bigint, bigint, bigint, text);
 drop function fund_budget(bigint, bigint, bigint);
-drop function issuer_account(text);
+drop function issuer_account(text, text);
 drop function budgets_lock(text);
 drop function append_only();

@@ -127,4 +127,10 @@ update offer_stock set stock = 2147483647 where campaign = $1 and offer = $2;
 
 -- name: SetBudget :exec
 -- Waits for the grants that are under way, and lets no other begin before this is committed.
-select set_budget(sqlc.arg(campaign), sqlc.arg(reward), sqlc.narg(cap)::bigint, sqlc.narg(per_day)::bigint, sqlc.narg(per_member)::bigint);
+select set_budget(sqlc.arg(campaign), sqlc.arg(reward), sqlc.narg(cap)::bigint, sqlc.narg(per_day)::bigint, sqlc.narg(per_member)::bigint, sqlc.arg(asset));
+
+-- name: RewardKinds :many
+-- What the rewards of a campaign's versions give: the keys of each, by which its kind is known.
+select distinct (r ->> 'name')::text as reward, (r ? 'coupon')::boolean as coupon, (r ? 'benefit')::boolean as benefit
+  from campaign_versions v cross join lateral jsonb_array_elements(coalesce(v.definition -> 'rewards', '[]')) r
+ where v.campaign = sqlc.arg(campaign);

@@ -45,7 +45,7 @@ with sums as (
 )
 select w.campaign, w.reward, w.day, w.used, w.granted, w.available, w.wrong from (
     select b.campaign, b.reward, b.day, v.used, v.available,
-           (select coalesce(sum(g.points), 0) from grants g
+           (select coalesce(sum(g.worth), 0) from grants g
              where g.campaign = b.campaign and g.reward = b.reward and g.state = 'granted'
                and (b.day = '' or g.at >= b.from_at and g.at < b.until_at))::bigint as granted,
            b.cap,
@@ -64,7 +64,7 @@ select ((select count(*) from (
               left join sums e on e.account = a.id
              where coalesce(a.balance, 0) <> coalesce(r.points, 0) or coalesce(a.balance, 0) <> coalesce(e.amount, 0)) members)
         + (select count(*) from (
-            select coalesce((select sum(e.amount) from sums e join ledger_accounts a on a.id = e.account where a.kind = 'redeemed'), 0) as booked,
+            select coalesce((select sum(e.amount) from sums e join ledger_accounts a on a.id = e.account where a.kind = 'redeemed' and a.asset = 'points'), 0) as booked,
                    coalesce((select sum(r.points) from redemptions r where r.state = 'captured'), 0) as captured) totals
             where booked <> captured))::bigint as wrong;
 

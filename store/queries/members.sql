@@ -32,7 +32,7 @@ select key, campaign, version, journey, step, name, kind, channel, state, reason
 
 -- name: MemberGrants :many
 select key, campaign, version, reward, journey, step, points, state, reason, at
-  from grants where member = $1 order by at desc, key limit 1000;
+  from grants where member = $1 and points > 0 order by at desc, key limit 1000;
 
 -- name: MemberTrace :many
 select t.id, t.journey, t.turn, t.at, t.step, t.kind, t.params

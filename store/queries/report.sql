@@ -73,7 +73,9 @@ select version, reward,
        (count(*) filter (where state = 'refused'))::bigint as refused,
        (count(*) filter (where state = 'refused' and reason = 'budget'))::bigint as refused_budget,
        (count(*) filter (where state = 'refused' and reason = 'per_day'))::bigint as refused_per_day,
-       (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member
+       (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member,
+       (count(*) filter (where state = 'refused' and reason = 'pool'))::bigint as refused_pool,
+       (count(*) filter (where state = 'refused' and reason = 'held'))::bigint as refused_held
   from grants where campaign = $1
  group by version, reward order by version, reward;
 
