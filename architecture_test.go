@@ -26,7 +26,6 @@ var house = map[string]struct {
 	"codes":                         {},
 	"rules":                         {may: []string{"campaign"}, libs: []string{"cel"}},
 	"definitions":                   {may: []string{"campaign", "rules"}, libs: []string{"yaml"}},
-	"codes":                         {},
 	"compare":                       {may: []string{"campaign"}},
 	"fraud":                         {may: []string{"campaign"}},
 	"graph":                         {may: []string{"campaign"}},

@@ -119,6 +119,7 @@ type Offer struct {
 	Grace     time.Duration `json:"grace"`
 	PerMember int           `json:"per_member,omitempty"` // 0: any number
 	Stock     int           `json:"stock,omitempty"`      // 0: unlimited
+	OnRefund  OnRefund      `json:"on_refund,omitempty"`  // OnRefundKeep or OnRefundRestock
 }
 
 // Reward is what a grant step gives.
@@ -131,6 +132,8 @@ type Reward struct {
 	// member may get of the budget, in points or pieces; 0: unlimited.
 	BudgetPerDay    int64 `json:"budget_per_day,omitempty"`
 	BudgetPerMember int64 `json:"budget_per_member,omitempty"`
+	// OnRefund is any but OnRefundRestock.
+	OnRefund OnRefund `json:"on_refund,omitempty"`
 
 	// Of a reward that gives no fixed points one of these is set; Gift tells which.
 	Coupon  *Coupon       `json:"coupon,omitempty"`

@@ -24,6 +24,12 @@ func ReviewKinds() []ReviewKind {
 	return []ReviewKind{ReviewDecide, ReviewUnderpaid, ReviewCurrency, ReviewLate, ReviewSoldOut, ReviewAfterEnd}
 }
 
+// Approvable reports whether an approved payment takes its offer after all, if that is open
+// still. Of the others the offer is over, and a decision is written down alone.
+func (k ReviewKind) Approvable() bool {
+	return k == ReviewUnderpaid || k == ReviewCurrency || k == ReviewSoldOut
+}
+
 // ReviewState is the life of a review: open, then one of the others for good.
 type ReviewState string
 

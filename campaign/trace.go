@@ -35,6 +35,13 @@ const (
 	TraceOfferLapsed   TraceKind = "offer_lapsed"
 	TraceOfferWithdraw TraceKind = "offer_withdrawn"
 	TraceUnderpaid     TraceKind = "underpaid"
+	TraceCurrency      TraceKind = "wrong_currency"
+	TraceReserved      TraceKind = "offer_reserved"
+	TraceReleased      TraceKind = "offer_released"
+	TraceRefunded      TraceKind = "refunded"
+	TraceClawedBack    TraceKind = "clawed_back"
+	TraceGoalReversed  TraceKind = "goal_reversed"
+	TraceRestocked     TraceKind = "restocked"
 	TraceAfterEnd      TraceKind = "after_end"
 	TraceLate          TraceKind = "late"
 	TraceGranted       TraceKind = "granted"
@@ -84,7 +91,8 @@ func TraceKinds() []TraceKind {
 	return []TraceKind{
 		TraceEntered, TraceHeldOut, TraceStep, TraceSend, TraceNotSent, TraceDelayed, TraceWaiting, TraceHappened,
 		TraceTimedOut, TraceOfferOpened, TraceOfferSkipped, TraceOfferTaken, TraceOfferRefused, TraceOfferLapsed,
-		TraceOfferWithdraw, TraceUnderpaid, TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
+		TraceOfferWithdraw, TraceUnderpaid, TraceCurrency, TraceReserved, TraceReleased, TraceRefunded, TraceClawedBack, TraceGoalReversed, TraceRestocked,
+		TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
 		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceMigrated, TraceEnded, TraceFault,
 		TraceAsked, TraceAnswered, TraceNotUnderstood, TracePassedOver,
 		TraceReviewOpened, TraceReviewSkipped, TraceReviewBackup, TraceReviewDecided, TraceReviewOver, TraceReviewTooLate, TraceReviewDropped,

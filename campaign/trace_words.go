@@ -38,6 +38,7 @@ var reasonsEnglish = map[string]string{
 	RefusedPool:       "no code is left",
 	RefusedHeld:       "she has one that is not used yet",
 	RefusedStep:       "no higher step is reached",
+	RefusedRefunded:   "the order that led to it was refunded",
 }
 
 var reasonsChinese = map[string]string{
@@ -78,6 +79,7 @@ var reasonsChinese = map[string]string{
 	RefusedPool:       "券码已发完",
 	RefusedHeld:       "该会员手中还有未使用的",
 	RefusedStep:       "未达到更高一级",
+	RefusedRefunded:   "带来该奖励的订单已退款",
 }
 
 var traceEnglish = wording{
@@ -111,6 +113,35 @@ var traceEnglish = wording{
 	TraceUnderpaid: func(p func(string) string) string {
 		return "order " + p("order") + " paid " + p("paid") + " for offer " + p("offer") + ", which costs " + p("price") + ": flagged, not taken"
 	},
+	TraceCurrency: func(p func(string) string) string {
+		return "order " + p("order") + " paid " + p("paid") + " for " + p("offer") + ", which costs " + p("price") + ": another currency, so it is flagged, not taken"
+	},
+	TraceReserved: func(p func(string) string) string {
+		return "offer " + p("offer") + " reserved for order " + p("order") + " until " + p("until")
+	},
+	TraceReleased: func(p func(string) string) string {
+		return "order " + p("order") + " gave its reservation of offer " + p("offer") + " up"
+	},
+	TraceRefunded: func(p func(string) string) string {
+		how := map[string]string{EventOrderChargedBack: "charged back"}[p("type")]
+		if how == "" {
+			how = "refunded"
+		}
+		if p("amount") == "" {
+			return "order " + p("order") + " was " + how
+		}
+		return p("amount") + " of order " + p("order") + " was " + how
+	},
+	TraceClawedBack: func(p func(string) string) string {
+		if p("pieces") != "" {
+			return "took back " + p("pieces") + " of " + p("reward")
+		}
+		return "took back " + p("points") + " points of " + p("reward") + by(", and ", p("owed")) + map[bool]string{true: " are owed"}[p("owed") != ""]
+	},
+	TraceGoalReversed: func(p func(string) string) string {
+		return "the goal is reversed, because order " + p("order") + " went back"
+	},
+	TraceRestocked: func(p func(string) string) string { return "the piece of offer " + p("offer") + " is there again" },
 	TraceAfterEnd: func(p func(string) string) string {
 		return "order " + p("order") + " paid " + p("paid") + " for offer " + p("offer") + " after its end: the list price was " + p("price") + "; flagged"
 	},
@@ -258,6 +289,30 @@ var traceChinese = wording{
 	TraceUnderpaid: func(p func(string) string) string {
 		return "订单 " + p("order") + " 为优惠 " + p("offer") + " 实付 " + p("paid") + "，应付 " + p("price") + "：已标记，不算领取"
 	},
+	TraceCurrency: func(p func(string) string) string {
+		return "订单 " + p("order") + " 为 " + p("offer") + " 实付 " + p("paid") + "，应付 " + p("price") + "：币种不符，已标记，不算领取"
+	},
+	TraceReserved: func(p func(string) string) string {
+		return "优惠 " + p("offer") + " 为订单 " + p("order") + " 保留至 " + p("until")
+	},
+	TraceReleased: func(p func(string) string) string {
+		return "订单 " + p("order") + " 放弃保留优惠 " + p("offer")
+	},
+	TraceRefunded: func(p func(string) string) string {
+		how := map[string]string{EventOrderChargedBack: "拒付"}[p("type")]
+		if how == "" {
+			how = "退款"
+		}
+		return "订单 " + p("order") + " 已" + how + by(" ", p("amount"))
+	},
+	TraceClawedBack: func(p func(string) string) string {
+		if p("pieces") != "" {
+			return "收回 " + p("reward") + "：" + p("pieces") + " 份"
+		}
+		return "收回 " + p("reward") + "：" + p("points") + " 积分" + by("，欠 ", p("owed"))
+	},
+	TraceGoalReversed: func(p func(string) string) string { return "订单 " + p("order") + " 已退，目标撤销" },
+	TraceRestocked:    func(p func(string) string) string { return "优惠 " + p("offer") + " 的库存已退回" },
 	TraceAfterEnd: func(p func(string) string) string {
 		return "订单 " + p("order") + " 在优惠 " + p("offer") + " 结束后付 " + p("paid") + "，当时原价 " + p("price") + "：已标记"
 	},

@@ -20,7 +20,11 @@ type Decision struct {
 	Member  MemberChange
 	Reviews []Review
 	Goal    *Goal
-	Trace   []TraceLine
+	// GoalRefund is set when a payment that was the goal went back, OfferRefunds tells of the
+	// offers whose order did.
+	GoalRefund   *GoalRefund
+	OfferRefunds []OfferRefund
+	Trace        []TraceLine
 	// Exposures are the splits at which the member came to an arm for the first time.
 	Exposures []Exposure
 
@@ -100,6 +104,8 @@ type OfferEffect struct {
 	ClosedAt   time.Time  `json:"closed_at,omitzero"`
 	Order      string     `json:"order,omitempty"`
 	Paid       Money      `json:"paid"`
+	// Reserved says of one that closes that orders had reserved it.
+	Reserved bool `json:"reserved,omitempty"`
 	// Reopened says of one that is open that it was closed before, by a move that is
 	// taken back.
 	Reopened bool `json:"reopened,omitempty"`
@@ -140,6 +146,8 @@ type Ask struct {
 	Take  *TakeAsk
 	Grant *GrantAsk
 	Team  *TeamAsk
+	// ClawBack takes back what an order led to.
+	ClawBack *ClawBackAsk
 	// Version is the version whose step asks: in a turn that migrates not always that of
 	// the journey's row.
 	Version int
@@ -150,6 +158,10 @@ type Ask struct {
 type TakeAsk struct {
 	Offer string
 	Stock int // 0: unlimited
+	// ID is set where orders have reserved the offer: which offer it is, and Order which order
+	// takes it. The piece that is held for the offer is hers then.
+	ID    string
+	Order string
 }
 
 // GrantAsk asks for a reward within its budget and limits. The budget is that of the
@@ -164,9 +176,11 @@ type GrantAsk struct {
 	Of *Reward
 	// Value is what the steps of a reward are measured by; nil: how often it was asked for.
 	Value *int64
+	// Order is the order that led to it, if it is to be taken back when that is refunded.
+	Order string
 }
 
-// Answer answers an Ask. A refusal has a reason: stock, per_member, per_day, budget, pool, held or step; or why she
+// Answer answers an Ask. A refusal has a reason: stock, per_member, per_day, budget, pool, held, step or refunded; or why she
 // did not get into the team that she wanted to join.
 type Answer struct {
 	OK     bool   `json:"ok"`
@@ -174,6 +188,8 @@ type Answer struct {
 	Team   *Team  `json:"team,omitempty"` // of a TeamAsk
 	Points int64  `json:"-"`              // of a GrantAsk of a reward in steps: what was paid
 	Piece  *Piece `json:"-"`              // of a GrantAsk of a coupon or a benefit; its code is a secret
+	// ClawedBack tells, of a ClawBackAsk, what was taken back, by reward.
+	ClawedBack []ClawedBack `json:"clawed_back,omitempty"`
 }
 
 // Reasons of a refusal.
@@ -185,6 +201,7 @@ const (
 	RefusedPool      = "pool" // no code is left to give
 	RefusedHeld      = "held" // she has one that is not used yet
 	RefusedStep      = "step" // no step is reached that was not paid yet
+	RefusedRefunded  = "refunded" // the order that led to it was refunded before
 )
 
 // TurnInput is the input of a journey workflow: ids and numbers, no people.

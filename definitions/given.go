@@ -167,8 +167,11 @@ func (c *checker) eventType(n node) *campaign.EventType {
 
 // wordOf is what a file calls an event type.
 func wordOf(e *campaign.EventType) string {
-	if e.Name == campaign.EventTeamFormed {
+	switch e.Name {
+	case campaign.EventTeamFormed:
 		return campaign.WordTeamFormed
+	case campaign.EventOfferReserved:
+		return campaign.WordOfferReserved
 	}
 	return e.Name
 }

@@ -21,7 +21,7 @@ func (c *checker) segments(top object) {
 
 var offerShape = shape{
 	what:  "an offer",
-	keys:  []string{"title", "price", "list_price", "lock", "grace", "per_member", "stock"},
+	keys:  []string{"title", "price", "list_price", "lock", "grace", "per_member", "stock", "on_refund"},
 	later: []string{"team"},
 }
 
@@ -77,6 +77,7 @@ func (c *checker) offerOf(f field, o object) campaign.Offer {
 		n, _ := c.count(v, maxCount)
 		offer.Stock = int(n)
 	}
+	offer.OnRefund = c.onRefund(o, campaign.OnRefundKeep, campaign.OnRefundRestock)
 	return offer
 }
 
@@ -97,6 +98,7 @@ func (c *checker) rewards(top object) {
 		if v, ok := o.get("per_member"); ok {
 			r.PerMember, _ = c.times(v)
 		}
+		r.OnRefund = c.onRefund(o, campaign.OnRefundClawBack, campaign.OnRefundInFull, campaign.OnRefundKeep)
 		c.def.Rewards = append(c.def.Rewards, r)
 	}
 }

@@ -12,7 +12,7 @@ const maxRewardSteps = 50
 
 var stepsForm = rewardForm{key: "steps", more: []string{"count", "amount"}, read: (*checker).ladder}
 
-var rewardStepShape = shape{what: "a reward step", keys: []string{"at", "points"}}
+var rewardStepShape = shape{what: "a rung of a reward", keys: []string{"at", "points"}}
 
 // ladder reads the steps of a reward and what they are measured by.
 func (c *checker) ladder(f field, o object, r *campaign.Reward) {

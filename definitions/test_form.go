@@ -322,7 +322,10 @@ func (r *testForm) what(o object, item node, e *TestEvent) {
 	case !told:
 		r.missing(o, item, "the event", "event", "write event: TYPE, enter: JOURNEY for an entry by the API, decide: approve for a person's decision, or answer: CALL for what a service answers")
 	default:
-		typ := r.eventType(name)
+		typ := r.reservation(name)
+		if typ == nil {
+			typ = r.eventType(name)
+		}
 		if typ == nil {
 			return
 		}

@@ -137,6 +137,10 @@ var offerWords = map[string]word{
 	"grace":      {"Grace", "宽限", "How long after the end orders that were paid in time are still heard. 10m unless told.", "结束后多久之内，按时付款但晚到的订单仍然算数。不写就是 10m。", "24h", aDuration(), false},
 	"per_member": {"Per member", "每人限购", "How often a member may take it.", "每位会员最多买几次。", 1, aCount(maxCount), false},
 	"stock":      {"Stock", "库存", "How many there are in all.", "一共有多少份。", 500, aCount(maxCount), false},
+	"on_refund": {
+		"On refund", "退款时", "What becomes of it when the order that took it is refunded as a whole: keep, it stays taken; restock, its piece is there again. keep unless told.",
+		"领取它的订单全额退款时：keep 仍算已领取；restock 退回库存。不写就是 keep。", "restock", oneOfWords(campaign.OnRefundKeep, campaign.OnRefundRestock), false,
+	},
 }
 
 var rewardWords = map[string]word{
@@ -149,6 +153,11 @@ var rewardWords = map[string]word{
 	"amount":     {"Amount", "按金额", "What the steps are measured by: a CEL expression that gives money.", "阶梯按什么金额：一个得到金额的 CEL 表达式。", `sum("order.paid", "amount")`, aText(), false},
 	"budget":     {"Budget", "总预算", "How many points, or pieces, all grants together may give: a number, or with what a day and a member may get.", "最多发多少积分：一个数字表示总数，也可以写明每天和每人的上限。", 100000, anyOf(aCount(maxPoints), of(budgetShape)), false},
 	"per_member": {"Per member", "每人上限", "How often a member may get it: a number for ever, or so many times in a span.", "每位会员最多领几次：一个数字表示一共，或写明多久几次。", schema{"times": 10, "every": "30d"}, someTimes(), false},
+	"on_refund": {
+		"On refund", "退款时", "What becomes of it when the order that led to it is refunded: claw_back takes what the member has of it and records the rest as owed, claw_back_in_full takes all, below zero if need be, keep leaves it. claw_back unless told.",
+		"带来它的订单退款时：claw_back 收回会员现有的部分，不足的记为欠；claw_back_in_full 全部收回，余额可为负；keep 不收回。不写就是 claw_back。", "keep",
+		oneOfWords(campaign.OnRefundClawBack, campaign.OnRefundInFull, campaign.OnRefundKeep), false,
+	},
 }
 
 var rewardStepWords = map[string]word{

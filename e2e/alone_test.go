@@ -197,16 +197,17 @@ func (j *judge) alone(member string) *verdict {
 }
 
 type alone struct {
-	j      *judge
-	v      *verdict
-	id     campaign.JourneyID
-	state  journey.State
-	member campaign.Member
-	events []campaign.Event
-	taken  map[string]int
-	offers map[string]campaign.OfferEffect
-	opened map[string]time.Time // offers, as PostgreSQL holds them
-	due    time.Time
+	j           *judge
+	v           *verdict
+	id          campaign.JourneyID
+	state       journey.State
+	member      campaign.Member
+	events      []campaign.Event
+	taken       map[string]int
+	offers      map[string]campaign.OfferEffect
+	opened      map[string]time.Time // offers, as PostgreSQL holds them
+	due         time.Time
+	books, next books // now, and after the turn that was decided last
 }
 
 func (a *alone) play() {
@@ -320,16 +321,54 @@ func (a *alone) decide(now time.Time) campaign.Decision {
 	if a.v.outcome != "" {
 		step = p.After
 	}
+	books := books{a.books.points, slices.Clone(a.books.led)}
 	for {
 		d, ask, err := step(a.state, in)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if ask == nil {
+			a.next = books
 			return d
 		}
-		in.Answers[ask.Key] = campaign.Answer{OK: true} // these campaigns have neither stock nor budget to run out
+		answer := campaign.Answer{OK: true} // these campaigns have neither stock nor budget to run out
+		switch {
+		case ask.Grant != nil && ask.Grant.Order != "":
+			books.led = append(books.led, led{ask.Grant.Order, ask.Grant.Reward, ask.Grant.Points, 0})
+			books.points += ask.Grant.Points
+		case ask.Grant != nil:
+			books.points += ask.Grant.Points
+		case ask.ClawBack != nil:
+			answer.ClawedBack = books.clawBack(ask.ClawBack)
+		}
+		in.Answers[ask.Key] = answer
 	}
+}
+
+// books are a member's points, and what her orders led to.
+type books struct {
+	points int64
+	led    []led
+}
+
+type led struct {
+	order, reward string
+	points, back  int64
+}
+
+func (b *books) clawBack(ask *campaign.ClawBackAsk) (out []campaign.ClawedBack) {
+	for i := range b.led {
+		g := &b.led[i]
+		due := campaign.PartOf(g.points, ask.Part, ask.Of) - g.back
+		if g.order != ask.Order || due <= 0 {
+			continue
+		}
+		taken := min(due, max(0, b.points)) // these campaigns claw nothing back in full
+		g.back += due
+		b.points -= taken
+		out = append(out, campaign.ClawedBack{Reward: g.reward, Points: taken, Owed: due - taken})
+	}
+	return out
 }
 
 func (a *alone) apply(d *campaign.Decision) {
@@ -339,6 +378,7 @@ func (a *alone) apply(d *campaign.Decision) {
 	if a.state, err = journey.LoadState(d.State); err != nil {
 		t.Fatal(err)
 	}
+	a.books = a.next
 	for i := range d.Sends {
 		v.sends = append(v.sends, fmt.Sprint(d.Sends[i].Key, " ", d.Sends[i].Bodies))
 	}

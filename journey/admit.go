@@ -25,6 +25,15 @@ func (r *runner) horizon() time.Time {
 	return r.s.Ended.Add(afterEnd)
 }
 
+// hearsUntil is horizon, and longer where an order that is known may be refunded.
+func (r *runner) hearsUntil() time.Time {
+	h := r.horizon()
+	if h.IsZero() || len(r.pl.refunds) == 0 || !r.mayGoBack() {
+		return h
+	}
+	return r.s.Ended.Add(refundsAfterEnd)
+}
+
 // Candidate is a journey that an event, or a membership in a segment, may start.
 type Candidate struct {
 	Journey string

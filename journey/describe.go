@@ -24,7 +24,7 @@ func (r *runner) describe() {
 	case r.s.Outcome != "":
 		r.d.StepName = "ended"
 		r.d.Summary = r.s.Outcome
-		r.d.WaitUntil = r.horizon()
+		r.d.WaitUntil = r.hearsUntil()
 		return
 	case r.s.Ending != "":
 		r.d.Summary = "delayed messages go out before the journey ends as " + r.s.Ending
@@ -45,6 +45,9 @@ func (r *runner) describe() {
 			title = def.Title
 		}
 		r.d.Summary = title + " locked until " + r.p.local(r.s.Offer.ExpiresAt)
+		if until := r.s.Offer.heldFor(); !until.IsZero() {
+			r.d.Summary += ", and for an order until " + r.p.local(until)
+		}
 	case *campaign.AskQuestion:
 		r.d.Summary = "waits for a reply to " + s.Message + " until " + r.p.local(r.s.Deadline)
 		if r.s.Deadline.IsZero() {
@@ -76,6 +79,15 @@ func (r *runner) listens() []string {
 	if len(r.s.Open) > 0 || len(r.s.Closed) > 0 {
 		types = append(types, campaign.EventOrderPaid)
 	}
+	if len(r.s.Open) > 0 {
+		types = append(types, campaign.EventOfferReserved)
+	}
+	if r.hasDoubts() {
+		types = append(types, campaign.EventReviewDecided)
+	}
+	if r.s.Outcome == "" || r.mayGoBack() {
+		types = append(types, r.pl.refunds...)
+	}
 	for _, m := range r.s.Missed {
 		n := r.pl.nodes[m.Step]
 		if n == nil {
@@ -102,7 +114,7 @@ func (r *runner) listens() []string {
 			case *campaign.Await:
 				types = append(types, s.Events...)
 			case *campaign.MakeOffer:
-				types = append(types, campaign.EventOrderPaid)
+				types = append(types, campaign.EventOrderPaid, campaign.EventOfferReserved)
 			case *campaign.AskQuestion:
 				if !r.s.Deadline.IsZero() && r.s.Asked.Put {
 					types = append(types, campaign.EventReply)

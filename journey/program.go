@@ -41,7 +41,8 @@ type plan struct {
 	needs      []campaign.Behaviour
 	scope      rules.Scope // of the steps' conditions and values
 	startNeeds []campaign.Behaviour
-	teams      bool // it has a step at which teams come together
+	teams      bool     // it has a step at which teams come together
+	refunds    []string // types of events that take back what orders led to
 }
 
 // node is one step with what follows it.
@@ -154,6 +155,8 @@ func (c *compiler) plan(j *campaign.Journey) *plan {
 		pl.needs = union(pl.needs, pl.exit)
 	}
 	pl.first = c.block(pl, j.Steps, "", at)
+	pl.refunds = c.unwinds(pl)
+	pl.types = append(pl.types, pl.refunds...)
 	for _, n := range pl.nodes {
 		if g, ok := n.step.(*campaign.Goto); ok {
 			n.next = pl.labels[g.Target]
@@ -226,7 +229,7 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 		for _, r := range s.Remind {
 			msg(r.Send)
 		}
-		pl.types = append(pl.types, campaign.EventOrderPaid)
+		pl.types = append(pl.types, campaign.EventOrderPaid, campaign.EventOfferReserved, campaign.EventReviewDecided)
 	case *campaign.Choose:
 		for i, cs := range s.Cases {
 			x := c.expr(fmt.Sprintf("%s.choose[%d]", at, i), cs.When, scope, rules.WantBool)

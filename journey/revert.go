@@ -83,6 +83,7 @@ func (m *Migration) back(r *runner, before State, running bool) {
 	m.reopen(r, &before)
 
 	visit, goal, cursor := max(r.s.Visit, before.Visit), r.s.Goal || before.Goal, r.s.Cursor
+	orders, goalOrder := r.s.Orders, max(r.s.GoalOrder, before.GoalOrder)
 	in := *r.in
 	in.Version = m.version
 	back := newRunner(m.to, m.new, before, &in) // a copy of the state, so that it may be run again
@@ -94,6 +95,7 @@ func (m *Migration) back(r *runner, before State, running bool) {
 		}
 	}
 	back.s.Visit, back.s.Goal, back.s.Cursor = visit, goal, cursor
+	back.s.Orders, back.s.GoalOrder = orders, goalOrder // what was granted stays granted, and can go back
 	*r = *back
 	if running {
 		r.live()

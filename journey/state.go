@@ -44,8 +44,12 @@ type State struct {
 	Team    *Team     `json:"team,omitempty"`   // come into last; the one for which a waiting team step waits
 	Call    *Call     `json:"call,omitempty"`   // made last; the one a waiting call step waits for
 	Goal    bool      `json:"goal,omitempty"`
-	Rounds  []Rounds  `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
-	Splits  []string  `json:"splits,omitempty"` // that the member was exposed to
+	Orders  []Order   `json:"orders,omitempty"` // that it knows, or of which it has heard refunds
+	Order   string    `json:"order,omitempty"`  // the last that moved it: what is granted now, it led to
+	// GoalOrder is the order that was the goal, if it was one.
+	GoalOrder string   `json:"goal_order,omitempty"`
+	Rounds    []Rounds `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
+	Splits    []string `json:"splits,omitempty"` // that the member was exposed to
 
 	// Answers are what the member has answered, by name.
 	Answers map[string]json.RawMessage `json:"answers,omitempty"`
@@ -75,6 +79,8 @@ type Offer struct {
 	GraceUntil time.Time           `json:"grace_until,omitzero"`
 	ClosedAt   time.Time           `json:"closed_at,omitzero"`
 	Order      string              `json:"order,omitempty"`
+	Reserved   []Reserved          `json:"reserved,omitempty"` // the last reservation of each order
+	Doubts     []campaign.Event    `json:"doubts,omitempty"`   // payments about which a person decides
 }
 
 func (o *Offer) locked() bool { return !o.ExpiresAt.IsZero() }
@@ -83,6 +89,7 @@ func (o *Offer) effect(paid campaign.Money) campaign.OfferEffect {
 	return campaign.OfferEffect{
 		ID: o.ID, Key: o.Key, Offer: o.Name, Step: o.Step, State: o.State, Price: o.Price, ListPrice: o.ListPrice,
 		OpenedAt: o.OpenedAt, ExpiresAt: o.ExpiresAt, GraceUntil: o.GraceUntil, ClosedAt: o.ClosedAt, Order: o.Order, Paid: paid,
+		Reserved: o.State != campaign.OfferOpen && len(o.Reserved) > 0,
 	}
 }
 

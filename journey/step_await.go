@@ -35,6 +35,9 @@ func (r *runner) awaits(n *node, s *campaign.Await, e *campaign.Event) bool {
 func (r *runner) happened(n *node, e *campaign.Event) {
 	r.trace(campaign.TraceHappened, n.id, "type", e.Type, "event", e.ID)
 	r.s.Event = e
+	if e.Type == campaign.EventOrderPaid {
+		r.s.Order = r.paidBy(e, nil)
+	}
 	r.since(e.Time, e.Seq)
 	r.move(n.next)
 }

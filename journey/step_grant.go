@@ -23,7 +23,21 @@ func (r *runner) enterGrant(n *node, s *campaign.Grant) {
 		r.fault = campaign.Errorf(campaign.CodeInternal, "campaign %s has no reward %s", r.p.def.Name, s.Reward)
 		return
 	}
+	led := r.orderOf(r.s.Order)
+	if !reward.ClawsBack() {
+		led = nil
+	}
+	// One that was refunded before the moment of this step leads to nothing any more. A
+	// refund of a later moment takes it back below, as it would have had it come later.
+	if led != nil && !led.Whole.IsZero() && !led.Whole.After(r.s.Since) {
+		r.trace(campaign.TraceNotGranted, n.id, "reward", reward.Name, "reason", campaign.RefusedRefunded)
+		r.move(n.next)
+		return
+	}
 	ask := campaign.GrantAsk{Reward: reward.Name, Points: reward.Points, PerMember: reward.PerMember, Step: n.id, Zone: r.p.loc, Of: reward}
+	if led != nil {
+		ask.Order = led.ID
+	}
 	if n.when != nil {
 		value, err := r.measured(n.when)
 		if err != nil {
@@ -37,6 +51,12 @@ func (r *runner) enterGrant(n *node, s *campaign.Grant) {
 	}
 	if answer.OK {
 		r.trace(campaign.TraceGranted, n.id, append([]string{"reward", reward.Name}, given[reward.Gift().Kind()](r, reward, &answer)...)...)
+		if led != nil {
+			led.Granted = true
+			if r.clawBack(led, r.key(n.id, "")); r.asked != nil {
+				return
+			}
+		}
 	} else {
 		r.trace(campaign.TraceNotGranted, n.id, "reward", reward.Name, "reason", answer.Reason)
 	}

@@ -125,6 +125,7 @@ func (r *runner) closeOffer(o *Offer, paid campaign.Money, why string) {
 	if !r.s.Holdout {
 		r.d.Offers = append(r.d.Offers, o.effect(paid))
 	}
+	o.Doubts = nil
 	r.s.Closed = lastN(append(r.s.Closed, *o), keepClosed)
 	for i := 0; i < len(r.s.Pending); {
 		if r.s.Pending[i].Offer == o.ID {
@@ -167,6 +168,7 @@ func (r *runner) order(e *campaign.Event) {
 		}
 		n := r.pl.nodes[r.s.Step]
 		r.s.Event = e
+		r.s.Order = r.paidBy(e, o)
 		r.since(e.Time, e.Seq)
 		r.move(n.blocks["taken"])
 		return
@@ -177,6 +179,7 @@ func (r *runner) order(e *campaign.Event) {
 			continue
 		}
 		if r.takes(o, e, props.Order) {
+			r.paidBy(e, o)
 			r.s.Open = append(r.s.Open[:i], r.s.Open[i+1:]...)
 		}
 		return
@@ -193,20 +196,26 @@ func (r *runner) order(e *campaign.Event) {
 // takes decides whether an order takes an open offer, and records why not.
 func (r *runner) takes(o *Offer, e *campaign.Event, order string) bool {
 	paid := amount(e, r.p.def.Currency)
-	if o.locked() && (e.Time.After(o.ExpiresAt) || e.Stored.After(o.GraceUntil)) {
+	if end, heard := o.endFor(order); o.locked() && (e.Time.After(end) || e.Stored.After(heard)) {
 		r.tooLate(o, e, order)
 		return false
 	}
 	switch {
 	case paid.Currency != o.Price.Currency:
-		r.review(campaign.ReviewCurrency, o, e, order, paid, o.Price)
-		r.trace(campaign.TraceUnderpaid, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.Price.String())
+		r.doubt(campaign.ReviewCurrency, o, e, order, paid)
+		r.trace(campaign.TraceCurrency, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.Price.String())
 		return false
 	case paid.Minor < o.Price.Minor:
-		r.review(campaign.ReviewUnderpaid, o, e, order, paid, o.Price)
+		r.doubt(campaign.ReviewUnderpaid, o, e, order, paid)
 		r.trace(campaign.TraceUnderpaid, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.Price.String())
 		return false
 	}
+	return r.piece(o, e, order, paid, o.Key+"/take/"+e.ID, e.Time)
+}
+
+// piece lets an order take an offer at a moment, if there is a piece for her. Otherwise a
+// person must look, because somebody paid.
+func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.Money, key string, at time.Time) bool {
 	if !r.s.Holdout {
 		// A journey may have brought an offer along that its version does not have; its
 		// stock is limited all the same.
@@ -216,25 +225,30 @@ func (r *runner) takes(o *Offer, e *campaign.Event, order string) bool {
 		}
 		answer := campaign.Answer{Reason: campaign.RefusedPerMember}
 		if def.PerMember == 0 || r.taken[o.Name] < def.PerMember {
-			if answer, ok = r.ask(campaign.Ask{
-				Key:  o.Key + "/take/" + e.ID,
-				Take: &campaign.TakeAsk{Offer: o.Name, Stock: def.Stock},
-			}); !ok {
+			take := &campaign.TakeAsk{Offer: o.Name, Stock: def.Stock}
+			if len(o.Reserved) > 0 {
+				take.ID, take.Order = o.ID, order
+			}
+			if answer, ok = r.ask(campaign.Ask{Key: key, Take: take}); !ok {
 				return false
 			}
 		}
 		if !answer.OK {
-			r.review(campaign.ReviewSoldOut, o, e, order, paid, o.Price)
+			r.doubt(campaign.ReviewSoldOut, o, e, order, paid)
 			r.trace(campaign.TraceOfferRefused, o.Step, "order", order, "offer", o.Name, "reason", answer.Reason)
 			return false
 		}
 	}
-	o.State, o.ClosedAt, o.Order = campaign.OfferTaken, e.Time, order
+	o.State, o.ClosedAt, o.Order = campaign.OfferTaken, at, order
 	if r.taken == nil {
 		r.taken = map[string]int{}
 	}
 	r.taken[o.Name]++
-	r.closeOffer(o, paid, campaign.ReasonOfferTaken)
+	worth := paid
+	if worth.Currency != o.Price.Currency {
+		worth = campaign.Money{Currency: o.Price.Currency} // approved by a person; sums are of one currency
+	}
+	r.closeOffer(o, worth, campaign.ReasonOfferTaken)
 	r.trace(campaign.TraceOfferTaken, o.Step, "offer", o.Name, "order", order, "paid", paid.String())
 	return true
 }
@@ -243,7 +257,7 @@ func (r *runner) takes(o *Offer, e *campaign.Event, order string) bool {
 // opens a review; so does one that paid less than the price at its own time.
 func (r *runner) tooLate(o *Offer, e *campaign.Event, order string) {
 	paid := amount(e, r.p.def.Currency)
-	end := o.ExpiresAt
+	end, _ := o.endFor(order)
 	if o.State == campaign.OfferTaken || o.State == campaign.OfferWithdrawn {
 		end = o.ClosedAt
 	}
@@ -259,10 +273,13 @@ func (r *runner) tooLate(o *Offer, e *campaign.Event, order string) {
 
 func (r *runner) review(kind campaign.ReviewKind, o *Offer, e *campaign.Event, order string, paid, price campaign.Money) {
 	r.d.Reviews = append(r.d.Reviews, campaign.Review{
-		Key: o.Key + "/review/" + e.ID, Kind: kind, State: campaign.ReviewOpen, Step: o.Step, Offer: o.Name, Event: e.ID, At: e.Time,
+		Key: reviewKey(o, e), Kind: kind, State: campaign.ReviewOpen, Step: o.Step, Offer: o.Name, Event: e.ID, At: e.Time,
 		Detail: map[string]string{"order": order, "paid": paid.String(), "price": price.String()},
 	})
 }
+
+// reviewKey is the key of the review about an order for an offer.
+func reviewKey(o *Offer, e *campaign.Event) string { return o.Key + "/review/" + e.ID }
 
 // amount is what an event paid, if it says so in the money form that the API stores.
 func amount(e *campaign.Event, currency campaign.Currency) campaign.Money {

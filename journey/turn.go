@@ -86,6 +86,18 @@ func (p *Program) AfterState(state State, in Input) (State, campaign.Decision, *
 
 func (r *runner) after(queue []*campaign.Event) {
 	for _, e := range queue {
+		r.reserved(e)
+		if r.refunded(e); r.asked != nil {
+			return
+		}
+		if r.approved(e); r.asked != nil {
+			return
+		}
+		// One that is heard longer than the others is heard for the sake of refunds.
+		if h := r.horizon(); !h.IsZero() && e.Stored.After(h) {
+			r.s.Cursor = max(r.s.Cursor, e.Seq)
+			continue
+		}
 		if r.order(e); r.asked != nil {
 			return
 		}
@@ -127,6 +139,7 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 	r.s.Pending = slices.Clone(state.Pending)
 	r.s.Rounds = slices.Clone(state.Rounds)
 	r.s.Splits = slices.Clone(state.Splits)
+	r.s.Orders = slices.Clone(state.Orders)
 	if state.Offer != nil {
 		o := *state.Offer
 		r.s.Offer = &o
@@ -166,6 +179,7 @@ func (r *runner) live() {
 func (r *runner) through(queue []*campaign.Event) []*campaign.Event {
 	if r.s.Fresh {
 		r.s.Fresh = false
+		r.s.Order = r.paidBy(r.s.Start, nil)
 		if r.s.Holdout {
 			r.trace(campaign.TraceHeldOut, "")
 		}
@@ -294,6 +308,13 @@ func (r *runner) event(e *campaign.Event) {
 	if r.again = r.formedBefore(e); r.again || r.stopped() {
 		return
 	}
+	r.reserved(e)
+	if r.refunded(e); r.asked != nil {
+		return
+	}
+	if r.approved(e); r.asked != nil {
+		return
+	}
 	if !e.Time.Before(r.s.Entered) && r.pl.Exit != nil && r.pl.Exit.Event == e.Type && r.s.Ending == "" && r.holds("exit", r.pl.exit, e) {
 		r.trace(campaign.TraceExited, "", "type", e.Type, "event", e.ID)
 		r.leave(campaign.OutcomeExited)
@@ -338,12 +359,18 @@ func (r *runner) judgeGoal(e *campaign.Event) {
 	}
 	r.s.Goal = true
 	value := amount(e, r.p.def.Currency)
+	if value.Currency != r.p.def.Currency {
+		value = campaign.Money{Currency: r.p.def.Currency} // what goals are worth is added up
+	}
 	r.d.Goal = &campaign.Goal{At: e.Time, Event: e.ID, Value: value}
 	params := []string{"event", e.ID}
 	if !value.IsZero() {
 		params = append(params, "value", value.String())
 	}
 	r.trace(campaign.TraceGoal, "", params...)
+	if r.s.GoalOrder = r.paidBy(e, nil); r.s.GoalOrder != "" {
+		r.goalBack(r.orderOf(r.s.GoalOrder))
+	}
 	if r.pl.OnGoal != campaign.GoalContinues && r.s.Ending == "" && r.s.Outcome == "" {
 		if r.s.Waiting && r.waitsForOffer() {
 			r.withdraw(r.s.Offer)
@@ -379,7 +406,7 @@ func (r *runner) stepDue() time.Time {
 	case *campaign.Await:
 		return r.s.Deadline.Add(s.Grace)
 	case *campaign.MakeOffer:
-		return r.s.Offer.GraceUntil
+		return r.s.Offer.heardUntil()
 	case *campaign.AskQuestion:
 		if !r.s.Deadline.IsZero() { // or the question is pending
 			return r.s.Deadline.Add(s.Grace)

@@ -43,6 +43,11 @@ type world struct {
 	done    string
 	now     time.Time // of the turn that is being taken
 	teams   teams
+
+	led        []*led // what orders led to
+	points     int64
+	goalRefund *campaign.GoalRefund
+	offersBack []campaign.OfferRefund
 }
 
 func compile(t testing.TB, source string) *journey.Program {
@@ -166,7 +171,7 @@ func (w *world) take(now time.Time, types []string, questions []campaign.Behavio
 		}
 	}
 	for _, o := range w.offers {
-		if o.State == campaign.OfferTaken {
+		if o.State == campaign.OfferTaken && !w.restocked(o.ID) {
 			in.Taken[o.Offer]++
 		}
 	}
@@ -233,6 +238,10 @@ func (w *world) answer(ask *campaign.Ask) campaign.Answer {
 			w.budget[ask.Grant.Reward] = left - ask.Grant.Points
 		}
 		w.grants = append(w.grants, ask.Grant.Reward)
+		w.points += ask.Grant.Points
+		w.led = append(w.led, &led{ask.Grant.Order, ask.Grant.Reward, ask.Grant.Points, 0})
+	case ask.ClawBack != nil:
+		return w.clawBack(ask.ClawBack)
 	case ask.Team != nil:
 		return w.teams.answer(ask, w.now)
 	}
@@ -294,6 +303,7 @@ func (w *world) apply(d *campaign.Decision) {
 		}
 		w.goal = d.Goal
 	}
+	w.refunded(d)
 	w.due, w.listens, w.done = d.WaitUntil, d.Listens, d.Outcome
 	if w.done != "" {
 		w.due = time.Time{}
@@ -365,6 +375,7 @@ func (w *world) verdict() string {
 	if w.goal != nil {
 		lines = append(lines, "goal "+w.goal.Event+" "+w.goal.Value.String())
 	}
+	lines = append(lines, w.books()...)
 	sort.Strings(lines)
 	b.WriteString(strings.Join(lines, "\n"))
 	return b.String()

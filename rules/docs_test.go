@@ -36,6 +36,7 @@ func shown() *campaign.Definition {
 	}})
 	def.Rewards = []campaign.Reward{
 		{Name: "first-card", Points: 100},
+		{Name: "bring-friend", Points: 200, Budget: 100_000, BudgetPerDay: 2000},
 		{Name: "welcome", Coupon: &campaign.Coupon{Codes: campaign.CodesGenerated, Value: campaign.Money{Minor: 2000, Currency: "CNY"}, Expires: 30 * 24 * time.Hour}},
 		{Name: "vip-month", Benefit: &campaign.BenefitGrant{Benefit: "vip", For: 30 * 24 * time.Hour}},
 		{Name: "locker", Benefit: &campaign.BenefitGrant{Benefit: "locker"}},

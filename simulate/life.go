@@ -35,6 +35,7 @@ type life struct {
 	coupons map[string][]coupon       // by reward
 	// benefits are those that she has after the grants of the turn that is under way.
 	benefits []campaign.Benefit
+	led      []*ledGrant // what orders led to
 	queue    queue
 	reviews  map[string]bool
 	teams    map[string]campaign.Team // that she came into, by code
@@ -244,6 +245,7 @@ func (l *life) turn(w *walk) error {
 		take = l.p.program.AfterState
 	}
 	var gifts []gift
+	var points, back int64 // that this turn has moved so far, and of these taken back
 	l.benefits = l.member.Benefits
 	for range maxAsks {
 		state, d, ask, err := take(w.state, in)
@@ -251,15 +253,19 @@ func (l *life) turn(w *walk) error {
 			return err
 		}
 		if ask == nil {
-			l.book(w, state, &d, gifts)
+			l.book(w, state, &d, gifts, back)
 			return nil
 		}
-		answer, err := l.answer(ask)
+		answer, err := l.answer(w, ask, points)
 		if err != nil {
 			return err
 		}
 		if ask.Grant != nil && answer.OK {
 			gifts = append(gifts, gift{ask.Grant, &answer})
+			points += ask.Grant.Points + answer.Points
+		}
+		for _, b := range answer.ClawedBack {
+			points, back = points-b.Points, back+b.Points
 		}
 		l.watch.answered(l, w, ask, answer)
 		if in.Answers == nil {
@@ -270,8 +276,9 @@ func (l *life) turn(w *walk) error {
 	return campaign.Errorf(campaign.CodeInternal, "a turn asked more than %d questions", maxAsks)
 }
 
-// answer answers the core's question as the store does.
-func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
+// answer answers the core's question as the store does; points are those that this turn
+// has moved so far.
+func (l *life) answer(w *walk, ask *campaign.Ask, points int64) (campaign.Answer, error) {
 	switch {
 	case ask.Take != nil:
 		if k := l.p.limitOf(ask.Take.Offer, ""); k >= 0 && l.shared(1, k) >= 0 {
@@ -295,19 +302,19 @@ func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 				return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
 			}
 		}
-		w, known := l.p.def.Reward(g.Reward)
+		reward, known := l.p.def.Reward(g.Reward)
 		if !known {
 			return campaign.Answer{}, campaign.Errorf(campaign.CodeInternal, "campaign %s has no reward %s", l.p.def.Name, g.Reward)
 		}
-		worth, lack := l.worth(w, g.Value)
-		if w.BudgetPerMember > 0 && l.got[g.Reward]+worth > w.BudgetPerMember {
+		worth, lack := l.worth(reward, g.Value)
+		if reward.BudgetPerMember > 0 && l.got[g.Reward]+worth > reward.BudgetPerMember {
 			return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
 		}
 		if lack != "" {
 			return campaign.Answer{Reason: lack}, nil
 		}
 		takes := 1
-		if w.Ladder != nil {
+		if reward.Ladder != nil {
 			takes = int(worth) // whose limits are in points
 		}
 		inAll, today := l.p.limitOf("", g.Reward), l.p.limitOn(l.p.dayOf(l.from, l.now), g.Reward)
@@ -327,7 +334,13 @@ func (l *life) answer(ask *campaign.Ask) (campaign.Answer, error) {
 			l.granted = map[string][]time.Time{}
 		}
 		l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
-		return campaign.Answer{OK: true, Points: l.paid(w, worth), Piece: l.piece(w)}, nil
+		answer := campaign.Answer{OK: true, Points: l.paid(reward, worth), Piece: l.piece(reward)}
+		if g.Order != "" {
+			l.led = append(l.led, &ledGrant{walk: w, order: g.Order, reward: g.Reward, worth: worth, piece: answer.Piece})
+		}
+		return answer, nil
+	case ask.ClawBack != nil:
+		return campaign.Answer{OK: true, ClawedBack: l.clawBack(w, ask.ClawBack, points)}, nil
 	case ask.Team != nil:
 		return l.team(ask.Key, ask.Team), nil
 	}
@@ -355,8 +368,9 @@ func (l *life) shared(takes int, limits ...int) int {
 	return l.keeper.may(limits, takes, l.now, l.asked)
 }
 
-// book writes down what a turn decided, as the store's transaction does.
-func (l *life) book(w *walk, state journey.State, d *campaign.Decision, gifts []gift) {
+// book writes down what a turn decided, as the store's transaction does; back are points that
+// were taken back.
+func (l *life) book(w *walk, state journey.State, d *campaign.Decision, gifts []gift, back int64) {
 	w.state, w.due, w.listens, w.outcome = state, d.WaitUntil, d.Listens, d.Outcome
 	for i := range d.Sends {
 		if d.Sends[i].Kind == campaign.KindMarketing {
@@ -371,6 +385,7 @@ func (l *life) book(w *walk, state journey.State, d *campaign.Decision, gifts []
 			l.taken[o.Offer]++
 		}
 	}
+	l.restock(d)
 	d.Reviews = slices.DeleteFunc(d.Reviews, func(r campaign.Review) bool { return l.reviews[r.Key] })
 	for _, r := range d.Reviews {
 		if l.reviews == nil {
@@ -381,8 +396,9 @@ func (l *life) book(w *walk, state journey.State, d *campaign.Decision, gifts []
 	for _, g := range gifts {
 		l.have(g)
 	}
+	l.member.Points -= back
 	l.member.Benefits = l.benefits
-	if len(gifts) > 0 || !d.Member.Empty() {
+	if len(gifts) > 0 || back > 0 || !d.Member.Empty() {
 		l.change(d.Member)
 		// No event tells of it: whether she is in a segment now is for the next sweep to find out.
 		l.sweeps = len(l.p.segments) > 0

@@ -66,10 +66,11 @@ type coupon struct {
 	from     time.Time
 	ends     time.Time // zero: never
 	redeemed bool
+	voided   bool
 }
 
 func (c *coupon) open(now time.Time) bool {
-	return !c.redeemed && (c.ends.IsZero() || !now.After(c.ends))
+	return !c.redeemed && !c.voided && (c.ends.IsZero() || !now.After(c.ends))
 }
 
 // holds reports whether she has as many open coupons of a reward as it allows.
@@ -134,7 +135,7 @@ func (l *life) pay(e *campaign.Event) {
 	for reward, list := range l.coupons {
 		for i := range list {
 			c := &list[i]
-			if c.code != paid.Coupon || c.redeemed || !c.ends.IsZero() && e.Time.After(c.ends) {
+			if c.code != paid.Coupon || c.redeemed || c.voided || !c.ends.IsZero() && e.Time.After(c.ends) {
 				continue
 			}
 			c.redeemed = true

@@ -245,7 +245,7 @@ func TestAgainstHasTheSameLuck(t *testing.T) {
 func TestUnknownAskIsNamed(t *testing.T) {
 	t.Parallel()
 	l := &life{p: planFrom(t, shop), keeper: &counter{}}
-	_, err := l.answer(&campaign.Ask{Key: "shop/1/sale/m/1/2/1"})
+	_, err := l.answer(nil, &campaign.Ask{Key: "shop/1/sale/m/1/2/1"}, 0)
 	if err == nil || !strings.Contains(err.Error(), "shop/1/sale/m/1/2/1") || campaign.CodeOf(err) != campaign.CodeUnavailable {
 		t.Errorf("answered %v", err)
 	}

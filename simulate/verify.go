@@ -149,6 +149,9 @@ func (v *verifier) play() error {
 		if e.Type == campaign.EventTeamFormed {
 			f.ready = v.formation(e)
 		}
+		if e.Type == campaign.EventOfferReserved {
+			f.ready = v.reserved(e)
+		}
 		if e.Call != "" {
 			f.ready = v.answer(e)
 		}

@@ -23,16 +23,16 @@ type OfferAnswer struct {
 	RemainingSeconds int64               `json:"remaining_seconds" doc:"How long the price stays locked, on the campaign's clock"`
 	ClosedAt         *time.Time          `json:"closed_at,omitempty"`
 	Order            string              `json:"order,omitempty" doc:"The order that took it"`
+	RefundedAt       *time.Time          `json:"refunded_at,omitempty" doc:"When all of that order had gone back"`
+	Reservations     []ReservationAnswer `json:"reservations,omitempty" doc:"Orders that keep the locked price now"`
 }
 
 func (s *Server) registerOffers() {
+	s.registerReservations()
 	handle(s, operation{
 		id: "get-offer", method: http.MethodGet, path: "/v1/offers/{offer}", tag: "offers", scope: store.ScopeMembersRead,
 		summary: "The price to charge now", errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *struct {
-		Offer string `path:"offer" maxLength:"128" doc:"The offer's id"`
-	},
-	) (*answer[OfferAnswer], error) {
+	}, func(ctx context.Context, in *OfferPath) (*answer[OfferAnswer], error) {
 		o, err := s.store.Offer(ctx, in.Offer)
 		return &answer[OfferAnswer]{offerAnswer(o)}, err
 	})
@@ -52,7 +52,7 @@ func offerAnswer(o store.Offer) OfferAnswer {
 		ListPrice: store.AmountOf(o.ListPrice), OpenedAt: o.OpenedAt, ExpiresAt: orNil(o.ExpiresAt),
 		// Rounded up: a price that is still locked never says that it has no time left.
 		RemainingSeconds: int64(math.Ceil(o.Remaining().Seconds())),
-		ClosedAt:         orNil(o.ClosedAt), Order: o.Order,
+		ClosedAt:         orNil(o.ClosedAt), Order: o.Order, RefundedAt: orNil(o.RefundedAt), Reservations: reservationAnswers(o.Reservations),
 	}
 }
 

@@ -69,6 +69,10 @@ func (t *text) journey(j *store.JourneyReport) {
 	}
 	if g := j.Goal; g != nil {
 		t.line("  goal\t%s\tworth %s %s", rateText(g.Converted), g.Value.Amount, g.Value.Currency)
+		if n := g.Net; n != nil {
+			t.line("  net of refunds\t%s\tworth %s %s\t(%d reversed, %s %s went back)", rateText(n.Converted), n.Value.Amount, n.Value.Currency,
+				n.Reversed, n.Refunded.Amount, n.Refunded.Currency)
+		}
 		if g.HeldOut != nil {
 			t.line("  holdout\t%s", rateText(*g.HeldOut))
 		}
@@ -111,11 +115,19 @@ func (t *text) offers(r *store.Report) {
 	}
 	t.head("offers")
 	for _, o := range r.Offers {
-		t.line("  %s, version %d\topened %d\ttaken %d\tlapsed %d\twithdrawn %d\topen %d\tpaid %s %s",
+		line := fmt.Sprintf("  %s, version %d\topened %d\ttaken %d\tlapsed %d\twithdrawn %d\topen %d\tpaid %s %s",
 			o.Offer, o.Version, o.Opened, o.Taken, o.Lapsed, o.Withdrawn, o.Open, o.Paid.Amount, o.Paid.Currency)
+		if o.Refunded > 0 {
+			line += fmt.Sprintf("\trefunded %d", o.Refunded)
+		}
+		t.line("%s", line)
 	}
 	for _, s := range r.Stock {
-		t.line("  %s\tstock %d\ttaken %d\tleft %d", s.Offer, s.Stock, s.Taken, s.Left)
+		line := fmt.Sprintf("  %s\tstock %d\ttaken %d\tleft %d", s.Offer, s.Stock, s.Taken, s.Left)
+		if s.Held > 0 {
+			line += fmt.Sprintf("\treserved %d", s.Held)
+		}
+		t.line("%s", line)
 	}
 }
 
@@ -125,8 +137,12 @@ func (t *text) rewards(r *store.Report) {
 	}
 	t.head("rewards")
 	for _, w := range r.Rewards {
-		t.line("  %s, version %d\tgranted %d\tpoints %d\trefused %d\t(budget %d, per day %d, per member %d)",
+		line := fmt.Sprintf("  %s, version %d\tgranted %d\tpoints %d\trefused %d\t(budget %d, per day %d, per member %d)",
 			w.Reward, w.Version, w.Granted, w.Points, w.Refused, w.RefusedBudget, w.RefusedPerDay, w.RefusedPerMember)
+		if w.ClawedBack+w.Owed > 0 {
+			line += fmt.Sprintf("\tclawed back %d, owed %d", w.ClawedBack, w.Owed)
+		}
+		t.line("%s", line)
 		if w.RefusedPool+w.RefusedHeld > 0 {
 			t.line("  \t\t\t\t(no code left %d, had one already %d)", w.RefusedPool, w.RefusedHeld)
 		}

@@ -195,13 +195,15 @@ func (r *Router) routeSome(ctx context.Context, most int) (int, error) {
 
 // tend looks after campaigns: one whose journeys start by segment or by schedule has a
 // workflow that sweeps over the members, and one that has drained is ended. Points that
-// were reserved for too long go back to their members, and coupons past their end expire.
+// were reserved for too long go back to their members, coupons past their end expire, and
+// what reservations of offers hold for too long is there again.
 func (r *Router) tend(ctx context.Context) (int, error) {
 	if _, err := r.Store.EndDrained(ctx); err != nil {
 		return 0, err
 	}
 	// What cannot be swept now holds up no campaign.
 	r.sweep(ctx, "reservations that have expired", expireAtOnce, r.Store.ExpireRedemptions)
+	r.sweep(ctx, "reservations of offers that have expired", expireAtOnce, r.Store.ExpireReservations)
 	r.sweep(ctx, "coupons that have expired", expireAtOnce, r.Store.ExpireCoupons)
 	r.sweep(ctx, "counts of what receivers got", forgetAtOnce, r.Store.ForgetSends)
 	running, err := r.Store.RunningCampaigns(ctx)

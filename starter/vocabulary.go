@@ -131,7 +131,7 @@ func (v *vocabulary) event(w *EventRequest, path string) (campaign.Event, []Prob
 	}
 	e.Time = v.time(w.Time, t.clocks, "time", add)
 	if len(w.Properties) > 0 && string(w.Properties) != "null" {
-		e.Properties = v.properties(w.Properties, t.properties, add)
+		e.Properties = v.properties(w.Type, w.Properties, t.properties, add)
 	} else {
 		e.Properties = nil
 	}
@@ -168,7 +168,7 @@ func (v *vocabulary) time(text string, clocks []campaign.Clock, field string, ad
 }
 
 // properties checks those that are declared and keeps the others as they are.
-func (v *vocabulary) properties(raw json.RawMessage, types map[string][]declared, add func(field, message, hint string)) json.RawMessage {
+func (v *vocabulary) properties(eventType string, raw json.RawMessage, types map[string][]declared, add func(field, message, hint string)) json.RawMessage {
 	object, why := decodeObject(raw)
 	if why != "" {
 		add("properties", "the properties cannot be kept: "+why, "")
@@ -194,6 +194,7 @@ func (v *vocabulary) properties(raw json.RawMessage, types map[string][]declared
 			object[name], changed = fitted, true
 		}
 	}
+	checkPayment(eventType, object, add)
 	if !changed {
 		return raw
 	}

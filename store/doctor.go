@@ -47,7 +47,7 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			return err
 		}
 		for _, check := range []func(context.Context, *db.Queries) (Finding, error){
-			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkRedemptions, checkCoupons, checkBenefits, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
+			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkClawbacks, checkRedemptions, checkCoupons, checkBenefits, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
 		} {
 			f, err := check(ctx, q)
 			if err != nil {
@@ -116,6 +116,11 @@ func checkGrants(ctx context.Context, q *db.Queries) (Finding, error) {
 	return none("grants", "every grant is booked once", "%d grants without a posting, or postings without a grant", n), err
 }
 
+func checkClawbacks(ctx context.Context, q *db.Queries) (Finding, error) {
+	n, err := q.DoctorClawbacks(ctx)
+	return none("clawbacks", "what was taken back is what the ledger holds, and never more than was granted", "%d claw-backs that are not what the ledger holds, or more than was granted", n), err
+}
+
 func checkRedemptions(ctx context.Context, q *db.Queries) (Finding, error) {
 	n, err := q.DoctorRedemptions(ctx)
 	return none("redemptions", "what is reserved and redeemed is what the ledger holds", "%d sums of what is reserved or redeemed are not what the ledger holds", n), err
@@ -146,7 +151,11 @@ func checkStock(ctx context.Context, q *db.Queries) (Finding, error) {
 	rows, err := q.DoctorStock(ctx)
 	var wrong []string
 	for _, r := range rows {
-		wrong = append(wrong, fmt.Sprintf("%s %s: %d counted, %d taken", r.Campaign, r.Offer, r.Taken, r.Counted))
+		said := fmt.Sprintf("%s %s: %d counted, %d taken", r.Campaign, r.Offer, r.Taken, r.Counted)
+		if int64(r.Held) != r.Holding {
+			said += fmt.Sprintf("; %d counted as held, %d held by reservations", r.Held, r.Holding)
+		}
+		wrong = append(wrong, said)
 	}
 	return listed("stock", "every stock is the number of offers taken", wrong), err
 }

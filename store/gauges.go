@@ -52,7 +52,7 @@ type BudgetGauge struct {
 	PerDay, LeftToday int64
 }
 
-// StockGauge is an offer's stock and how much of it is taken.
+// StockGauge is an offer's stock and how much of it is taken or held for reservations.
 type StockGauge struct {
 	Campaign, Offer string
 	Stock, Taken    int64

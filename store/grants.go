@@ -39,6 +39,12 @@ func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.A
 			takes = append(takes, i)
 		case ask.Grant != nil:
 			grants = append(grants, i)
+		case ask.ClawBack != nil: // of a locked member alone
+			answer, err := questions[i].Of.clawBack(ctx, ask.ClawBack)
+			if err != nil {
+				return nil, err
+			}
+			answers[i] = answer
 		default:
 			return nil, campaign.Errorf(campaign.CodeInternal, "the core asked nothing")
 		}
@@ -56,7 +62,10 @@ func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.A
 		}
 		answers[i] = answer
 	}
-	return answers, p.grant(ctx, questions, grants, answers)
+	if err := p.grant(ctx, questions, grants, answers); err != nil {
+		return nil, err
+	}
+	return answers, p.noteOrders(ctx, questions, grants, answers)
 }
 
 const holdLimitsSQL = `select pg_advisory_xact_lock_shared(budgets_lock(c)) from unnest($1::text[]) as c`
@@ -74,20 +83,6 @@ func (p *PageTx) holdLimits(ctx context.Context, questions []Question, takes []i
 	}
 	_, err := p.conn.Exec(ctx, holdLimitsSQL, slices.Sorted(maps.Keys(campaigns)))
 	return err
-}
-
-// take takes one piece of stock. The limit is the one of the version submitted last,
-// so that a marketer who adds stock helps the members who are on their way.
-func (t *TurnTx) take(ctx context.Context, ask *campaign.TakeAsk) (campaign.Answer, error) {
-	n, err := t.page.q.TakeStock(ctx, t.row.Campaign, ask.Offer)
-	if err != nil || n > 0 {
-		return campaign.Answer{OK: err == nil}, err
-	}
-	limited, err := t.page.q.HasStock(ctx, t.row.Campaign, ask.Offer)
-	if err != nil || !limited {
-		return campaign.Answer{OK: err == nil}, err
-	}
-	return campaign.Answer{Reason: campaign.RefusedStock}, nil
 }
 
 // grantSQL claims, checks and books grants; ledger and budgets say how.

@@ -26,6 +26,10 @@ type Offer struct {
 	Order     string
 	Paid      campaign.Money
 	Now       time.Time // on the campaign's clock
+	// RefundedAt is when its order had gone back as a whole; zero: it has not.
+	RefundedAt time.Time
+	// Reservations are of orders that keep the price now.
+	Reservations []Reservation
 }
 
 // Price is what a shop charges now: the locked price while the offer is open and not
@@ -51,7 +55,15 @@ func (s *Store) Offer(ctx context.Context, id string) (Offer, error) {
 	if err != nil {
 		return Offer{}, found(err, "offer", id)
 	}
-	return offerOf(row), nil
+	list := []Offer{offerOf(row)}
+	if list[0].State == campaign.OfferOpen {
+		reserved, err := s.queries.LiveReservations(ctx, id)
+		if err != nil {
+			return Offer{}, translate(err, "read the reservations of an offer")
+		}
+		addReservations(list, reserved)
+	}
+	return list[0], nil
 }
 
 func offerOf(r db.GetOfferRow) Offer {
@@ -61,7 +73,7 @@ func offerOf(r db.GetOfferRow) Offer {
 	o := Offer{
 		ID: r.ID, Campaign: r.Campaign, Version: int(r.Version), Name: r.Offer, Journey: r.Journey, Member: r.Member,
 		Step: r.Step, State: campaign.OfferState(r.State), Locked: money(r.Price), ListPrice: money(r.ListPrice),
-		OpenedAt: r.OpenedAt, ExpiresAt: orZero(r.ExpiresAt), ClosedAt: orZero(r.ClosedAt),
+		OpenedAt: r.OpenedAt, ExpiresAt: orZero(r.ExpiresAt), ClosedAt: orZero(r.ClosedAt), RefundedAt: orZero(r.RefundedAt),
 		Now: clock(r.ClockFactor, r.ClockReal, r.ClockStart).At(r.Now),
 	}
 	if r.OrderID != nil {

@@ -67,8 +67,17 @@ type StepReport struct {
 type GoalReport struct {
 	Converted Rate    `json:"converted" doc:"Of those who were not held out"`
 	Value     Amount  `json:"value"`
+	Net       *Net    `json:"net,omitempty" doc:"The same without what was refunded; absent where nothing was"`
 	HeldOut   *Rate   `json:"held_out,omitempty" doc:"Of the holdout group, where there is one"`
 	Uplift    *Uplift `json:"uplift,omitempty" doc:"The difference between the two"`
+}
+
+// Net is what is left of a goal after refunds.
+type Net struct {
+	Converted Rate   `json:"converted" doc:"Without those whose payment went back as a whole"`
+	Value     Amount `json:"value"`
+	Reversed  int64  `json:"reversed" doc:"Whose payment went back as a whole"`
+	Refunded  Amount `json:"refunded" doc:"What went back, in whole and in part"`
 }
 
 // MessageReport counts a message by channel and what became of it.
@@ -107,6 +116,7 @@ type OfferReport struct {
 	Withdrawn int64  `json:"withdrawn"`
 	Open      int64  `json:"open"`
 	Paid      Amount `json:"paid" doc:"By the orders that took it"`
+	Refunded  int64  `json:"refunded,omitempty" doc:"Of taken, those whose order went back as a whole"`
 }
 
 // StockReport is what is left of an offer.
@@ -115,6 +125,7 @@ type StockReport struct {
 	Stock int64  `json:"stock"`
 	Taken int64  `json:"taken"`
 	Left  int64  `json:"left"`
+	Held  int64  `json:"held,omitempty" doc:"For orders that have reserved it; not among those left"`
 }
 
 // RewardReport counts a reward's grants.
@@ -129,6 +140,8 @@ type RewardReport struct {
 	RefusedPerMember int64  `json:"refused_per_member" doc:"Because of the limit per member"`
 	RefusedPool      int64  `json:"refused_pool,omitempty" doc:"Because no code was left"`
 	RefusedHeld      int64  `json:"refused_held,omitempty" doc:"Because she had one that was not used yet"`
+	ClawedBack       int64  `json:"clawed_back,omitempty" doc:"Points that were taken back after refunds"`
+	Owed             int64  `json:"owed,omitempty" doc:"Points that were asked back after refunds and not there any more"`
 }
 
 // CouponReport is what became of a reward's coupons, and what is left of its pool.
@@ -345,6 +358,12 @@ func (b *reporter) goal(row db.ReportJourneysRow) *GoalReport {
 		return nil
 	}
 	g := &GoalReport{Converted: rate(row.Converted, row.Entered-row.HeldOut), Value: b.amount(row.Value)}
+	if row.Reversed > 0 || row.Refunded > 0 {
+		g.Net = &Net{
+			Converted: rate(row.Converted-row.Reversed, row.Entered-row.HeldOut), Value: b.amount(row.Value - row.Refunded),
+			Reversed: row.Reversed, Refunded: b.amount(row.Refunded),
+		}
+	}
 	if row.HeldOut > 0 {
 		held := rate(row.ConvertedHeldOut, row.HeldOut)
 		g.HeldOut, g.Uplift = &held, uplift(g.Converted, held)
@@ -384,16 +403,26 @@ func (b *reporter) offers(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		b.r.Offers = append(b.r.Offers, OfferReport{
-			int(row.Version), row.Offer, row.Opened, row.Taken, row.Lapsed, row.Withdrawn, row.Open, b.amount(row.Paid),
+			int(row.Version), row.Offer, row.Opened, row.Taken, row.Lapsed, row.Withdrawn, row.Open, b.amount(row.Paid), row.Refunded,
 		})
 	}
 	stock, err := b.q.ReportStock(ctx, b.name)
 	if err != nil {
 		return err
 	}
+	held, err := b.q.ReportHeld(ctx, b.name, b.r.Now)
+	if err != nil {
+		return err
+	}
 	for _, row := range stock {
-		left := int64(row.Stock) - int64(row.Taken)
-		b.r.Stock = append(b.r.Stock, StockReport{row.Offer, int64(row.Stock), int64(row.Taken), max(0, left)})
+		line := StockReport{Offer: row.Offer, Stock: int64(row.Stock), Taken: int64(row.Taken)}
+		for _, h := range held {
+			if h.Name == row.Offer {
+				line.Held = h.Held
+			}
+		}
+		line.Left = max(0, line.Stock-line.Taken-line.Held)
+		b.r.Stock = append(b.r.Stock, line)
 	}
 	return nil
 }
@@ -405,9 +434,21 @@ func (b *reporter) rewards(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		b.r.Rewards = append(b.r.Rewards, RewardReport{
-			int(row.Version), row.Reward, row.Granted, row.Points, row.Refused, row.RefusedBudget, row.RefusedPerDay, row.RefusedPerMember,
-			row.RefusedPool, row.RefusedHeld,
+			Version: int(row.Version), Reward: row.Reward, Granted: row.Granted, Points: row.Points, Refused: row.Refused,
+			RefusedBudget: row.RefusedBudget, RefusedPerDay: row.RefusedPerDay, RefusedPerMember: row.RefusedPerMember,
+			RefusedPool: row.RefusedPool, RefusedHeld: row.RefusedHeld,
 		})
+	}
+	clawed, err := b.q.ReportClawbacks(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range clawed {
+		for i := range b.r.Rewards {
+			if w := &b.r.Rewards[i]; w.Version == int(row.Version) && w.Reward == row.Reward {
+				w.ClawedBack, w.Owed = row.Points, row.Owed
+			}
+		}
 	}
 	budgets, err := b.q.ReportBudgets(ctx, b.name)
 	if err != nil {

@@ -225,7 +225,9 @@ func (s *Store) DecideReview(ctx context.Context, id int64, decision campaign.Re
 		if r.Kind == campaign.ReviewDecide {
 			err = tellDecision(ctx, q, &r, row.Now, campaign.Verdict{Review: r.key, Decision: decision, By: who, Reason: reason})
 		} else {
-			err = traceDecision(ctx, tx, &r, decision, who, reason)
+			if err = traceDecision(ctx, tx, &r, decision, who, reason); err == nil && r.Kind.Approvable() {
+				err = tellDecision(ctx, q, &r, row.Now, campaign.Verdict{Review: r.key, Decision: decision, By: who, Reason: reason})
+			}
 		}
 		if err != nil {
 			return err

@@ -267,7 +267,8 @@ func TestAReviewGoesToTheBackupAndThenToNobody(t *testing.T) {
 	refusedWith(t, err, campaign.CodeConflict, "nobody had decided")
 }
 
-// A decision about a payment is kept once too, moves nothing, and stands in the story.
+// A decision about a payment whose offer is over is kept once too, moves nothing, and stands
+// in the story.
 func TestADecisionAboutAPayment(t *testing.T) {
 	w := newWall(t, diary, nil)
 	ctx := t.Context()
@@ -282,14 +283,14 @@ func TestADecisionAboutAPayment(t *testing.T) {
 		return tx.Save(j.Turn+1, &campaign.Decision{
 			State: j.State, Cursor: j.Cursor, Listens: []string{campaign.EventReviewDecided},
 			Reviews: []campaign.Review{{
-				Key: "k/review/e-1", Kind: campaign.ReviewUnderpaid, State: campaign.ReviewOpen, Step: "1", Offer: "card", Event: "e-1",
+				Key: "k/review/e-1", Kind: campaign.ReviewLate, State: campaign.ReviewOpen, Step: "1", Offer: "card", Event: "e-1",
 				Detail: map[string]string{"order": "o-1"}, At: j.Now,
 			}},
 		}, &campaign.TurnResult{Turn: j.Turn + 1, Wait: -1})
 	}); err != nil {
 		t.Fatal(err)
 	}
-	r := w.only(store.ReviewFilter{Kind: campaign.ReviewUnderpaid})
+	r := w.only(store.ReviewFilter{Kind: campaign.ReviewLate})
 	if list, err := w.Reviews(ctx, store.ReviewFilter{}, first.ID, 10); err != nil || len(list) != 1 || list[0].ID != r.ID {
 		t.Errorf("behind the first: %v, %v", list, err)
 	}
@@ -307,7 +308,7 @@ func TestADecisionAboutAPayment(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := story.Journeys[0].Lines[len(story.Journeys[0].Lines)-1]
-	if last.Kind != campaign.TraceReviewDecided || last.Params["kind"] != "underpaid" || last.Params["why"] != "paid the rest" {
+	if last.Kind != campaign.TraceReviewDecided || last.Params["kind"] != "late_payment" || last.Params["why"] != "paid the rest" {
 		data, _ := json.Marshal(story.Journeys[0].Lines)
 		t.Errorf("%s", data)
 	}

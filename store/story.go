@@ -75,12 +75,16 @@ type GrantLine struct {
 	State    string    `json:"state" enum:"granted,refused"`
 	Reason   string    `json:"reason,omitempty"`
 	At       time.Time `json:"at"`
+
+	ClawedBack int64 `json:"clawed_back,omitempty" doc:"Points that were taken back, because the order that led to it was refunded"`
+	Owed       int64 `json:"owed,omitempty" doc:"Points that were asked back and not there any more"`
 }
 
 // Points is a member's balance and how it came about.
 type Points struct {
 	Member  string      `json:"member"`
 	Balance int64       `json:"balance"`
+	Owed    int64       `json:"owed,omitempty" doc:"Asked back after refunds, and not there any more"`
 	Grants  []GrantLine `json:"grants"`
 }
 
@@ -137,6 +141,9 @@ func (s *Store) MemberPoints(ctx context.Context, member string) (out Points, er
 			return err
 		}
 		out = Points{Member: member, Balance: row.Points}
+		if out.Owed, err = q.Owed(ctx, member); err != nil {
+			return err
+		}
 		out.Grants, err = grantLines(ctx, q, member)
 		return err
 	})
@@ -252,6 +259,11 @@ func offerLines(ctx context.Context, q *db.Queries, member string) ([]Offer, err
 	for i, r := range rows {
 		out[i] = offerOf(db.GetOfferRow(r))
 	}
+	if err != nil {
+		return nil, err
+	}
+	reserved, err := q.LiveReservationsOfMember(ctx, member)
+	addReservations(out, reserved)
 	return out, err
 }
 
@@ -272,7 +284,7 @@ func grantLines(ctx context.Context, q *db.Queries, member string) ([]GrantLine,
 	rows, err := q.MemberGrants(ctx, member)
 	out := make([]GrantLine, len(rows))
 	for i, r := range rows {
-		out[i] = GrantLine{r.Key, r.Campaign, int(r.Version), r.Reward, r.Step, r.Points, r.State, r.Reason, r.At}
+		out[i] = GrantLine{r.Key, r.Campaign, int(r.Version), r.Reward, r.Step, r.Points, r.State, r.Reason, r.At, r.ClawedBack, r.Owed}
 	}
 	return out, err
 }

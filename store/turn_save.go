@@ -14,7 +14,7 @@ import (
 // told: a workflow of its own may ask for it again and is answered the same; of a
 // slice's member it says when she falls due.
 func (t *TurnTx) Save(turn int, d *campaign.Decision, result *campaign.TurnResult) error {
-	for _, write := range []func(int, *campaign.Decision) error{t.saveOffers, t.saveSends, t.saveMember, t.saveReviews, t.saveGivenUp, t.saveExposures, t.saveTrace} {
+	for _, write := range []func(int, *campaign.Decision) error{t.saveOffers, t.saveSends, t.saveMember, t.saveReviews, t.saveGivenUp, t.saveExposures, t.saveRefunds, t.saveTrace} {
 		if err := write(turn, d); err != nil {
 			return err
 		}

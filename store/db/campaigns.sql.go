@@ -532,7 +532,7 @@ func (q *Queries) SetCampaignState(ctx context.Context, state string, name strin
 const setStock = `-- name: SetStock :exec
 insert into offer_stock (campaign, offer, stock, taken)
 select $1, $2, $3, count(*)
-  from offers o where o.campaign = $1 and o.offer = $2 and o.state = 'taken'
+  from offers o where o.campaign = $1 and o.offer = $2 and o.state = 'taken' and not o.restocked
 on conflict (campaign, offer) do update set stock = excluded.stock
 `
 

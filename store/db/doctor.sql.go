@@ -342,7 +342,7 @@ func (q *Queries) DoctorPostponed(ctx context.Context) ([]DoctorPostponedRow, er
 const doctorRedemptions = `-- name: DoctorRedemptions :one
 with sums as (select account, sum(amount) as amount from ledger_entries group by account)
 select ((select count(*) from (
-            select coalesce(a.owner, r.member) as member from (select id, asset, kind, owner, budget, slot, balance from ledger_accounts where kind = 'reserved') a
+            select coalesce(a.owner, r.member) as member from (select id, asset, kind, owner, budget, slot, balance, floor from ledger_accounts where kind = 'reserved') a
               full join (select member, sum(points) as points from redemptions where state = 'reserved' group by member) r on r.member = a.owner
               left join sums e on e.account = a.id
              where coalesce(a.balance, 0) <> coalesce(r.points, 0) or coalesce(a.balance, 0) <> coalesce(e.amount, 0)) members)
@@ -474,10 +474,12 @@ func (q *Queries) DoctorSlices(ctx context.Context) ([]DoctorSlicesRow, error) {
 }
 
 const doctorStock = `-- name: DoctorStock :many
-select s.campaign, s.offer, s.taken, s.stock,
-       (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken')::bigint as counted
+select s.campaign, s.offer, s.taken, s.stock, s.held,
+       (select count(*) from offer_reservations r where r.campaign = s.campaign and r.name = s.offer and r.held_until is not null)::bigint as holding,
+       (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken' and not o.restocked)::bigint as counted
   from offer_stock s
- where s.taken <> (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken')
+ where s.taken <> (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken' and not o.restocked)
+    or s.held <> (select count(*) from offer_reservations r where r.campaign = s.campaign and r.name = s.offer and r.held_until is not null)
  order by s.campaign, s.offer limit 20
 `
 
@@ -486,6 +488,8 @@ type DoctorStockRow struct {
 	Offer    string
 	Taken    int32
 	Stock    int32
+	Held     int32
+	Holding  int64
 	Counted  int64
 }
 
@@ -503,6 +507,8 @@ func (q *Queries) DoctorStock(ctx context.Context) ([]DoctorStockRow, error) {
 			&i.Offer,
 			&i.Taken,
 			&i.Stock,
+			&i.Held,
+			&i.Holding,
 			&i.Counted,
 		); err != nil {
 			return nil, err

@@ -207,19 +207,26 @@ func (q *Queries) GaugeRedemptions(ctx context.Context) (GaugeRedemptionsRow, er
 }
 
 const gaugeStock = `-- name: GaugeStock :many
-select s.campaign, s.offer, s.stock, s.taken from offer_stock s join campaigns c on c.name = s.campaign
+select s.campaign, s.offer, s.stock, (s.taken + s.held)::int as taken from offer_stock s join campaigns c on c.name = s.campaign
  where c.state <> 'ended' order by s.campaign, s.offer limit $1
 `
 
-func (q *Queries) GaugeStock(ctx context.Context, most int32) ([]OfferStock, error) {
+type GaugeStockRow struct {
+	Campaign string
+	Offer    string
+	Stock    int32
+	Taken    int32
+}
+
+func (q *Queries) GaugeStock(ctx context.Context, most int32) ([]GaugeStockRow, error) {
 	rows, err := q.db.Query(ctx, gaugeStock, most)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []OfferStock{}
+	items := []GaugeStockRow{}
 	for rows.Next() {
-		var i OfferStock
+		var i GaugeStockRow
 		if err := rows.Scan(
 			&i.Campaign,
 			&i.Offer,

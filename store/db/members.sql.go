@@ -36,7 +36,7 @@ func (q *Queries) GetMember(ctx context.Context, id string) (Member, error) {
 }
 
 const getOffer = `-- name: GetOffer :one
-select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
+select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
   from offers o join campaigns c on c.name = o.campaign where o.id = $1
 `
 
@@ -59,6 +59,8 @@ type GetOfferRow struct {
 	ClosedAt    *time.Time
 	OrderID     *string
 	Paid        *int64
+	RefundedAt  *time.Time
+	Restocked   bool
 	ClockFactor int64
 	ClockReal   *time.Time
 	ClockStart  *time.Time
@@ -87,6 +89,8 @@ func (q *Queries) GetOffer(ctx context.Context, id string) (GetOfferRow, error) 
 		&i.ClosedAt,
 		&i.OrderID,
 		&i.Paid,
+		&i.RefundedAt,
+		&i.Restocked,
 		&i.ClockFactor,
 		&i.ClockReal,
 		&i.ClockStart,
@@ -146,21 +150,26 @@ func (q *Queries) MemberExists(ctx context.Context, id string) (bool, error) {
 }
 
 const memberGrants = `-- name: MemberGrants :many
-select key, campaign, version, reward, journey, step, points, state, reason, at
-  from grants where member = $1 and points > 0 order by at desc, key limit 1000
+select g.key, g.campaign, g.version, g.reward, g.journey, g.step, g.points, g.state, g.reason, g.at, b.taken as clawed_back, b.owed
+  from grants g
+ cross join lateral (select coalesce(sum(c.taken), 0)::bigint as taken, coalesce(sum(c.points - c.taken), 0)::bigint as owed
+                       from clawbacks c where c.grant_key = g.key) b
+ where g.member = $1 and g.points > 0 order by g.at desc, g.key limit 1000
 `
 
 type MemberGrantsRow struct {
-	Key      string
-	Campaign string
-	Version  int32
-	Reward   string
-	Journey  int64
-	Step     string
-	Points   int64
-	State    string
-	Reason   string
-	At       time.Time
+	Key        string
+	Campaign   string
+	Version    int32
+	Reward     string
+	Journey    int64
+	Step       string
+	Points     int64
+	State      string
+	Reason     string
+	At         time.Time
+	ClawedBack int64
+	Owed       int64
 }
 
 func (q *Queries) MemberGrants(ctx context.Context, member string) ([]MemberGrantsRow, error) {
@@ -183,6 +192,8 @@ func (q *Queries) MemberGrants(ctx context.Context, member string) ([]MemberGran
 			&i.State,
 			&i.Reason,
 			&i.At,
+			&i.ClawedBack,
+			&i.Owed,
 		); err != nil {
 			return nil, err
 		}
@@ -325,7 +336,7 @@ func (q *Queries) MemberMessages(ctx context.Context, member string) ([]MemberMe
 }
 
 const memberOffers = `-- name: MemberOffers :many
-select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
+select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
   from offers o join campaigns c on c.name = o.campaign
  where o.member = $1 order by o.opened_at desc, o.id limit 1000
 `
@@ -349,6 +360,8 @@ type MemberOffersRow struct {
 	ClosedAt    *time.Time
 	OrderID     *string
 	Paid        *int64
+	RefundedAt  *time.Time
+	Restocked   bool
 	ClockFactor int64
 	ClockReal   *time.Time
 	ClockStart  *time.Time
@@ -383,6 +396,8 @@ func (q *Queries) MemberOffers(ctx context.Context, member string) ([]MemberOffe
 			&i.ClosedAt,
 			&i.OrderID,
 			&i.Paid,
+			&i.RefundedAt,
+			&i.Restocked,
 			&i.ClockFactor,
 			&i.ClockReal,
 			&i.ClockStart,

@@ -83,6 +83,22 @@ type CampaignVersion struct {
 	CreatedAt  time.Time
 }
 
+type Clawback struct {
+	Key       string
+	GrantKey  string
+	Campaign  string
+	Version   int32
+	Reward    string
+	Member    string
+	Journey   int64
+	OrderID   string
+	Refund    string
+	Points    int64
+	Taken     int64
+	At        time.Time
+	CreatedAt time.Time
+}
+
 type Coupon struct {
 	ID         int64
 	Campaign   string
@@ -209,35 +225,37 @@ type Intent struct {
 }
 
 type Journey struct {
-	ID         int64
-	Campaign   string
-	Version    int32
-	Digest     string
-	Journey    string
-	Member     string
-	Entry      int32
-	WorkflowID string
-	Holdout    bool
-	State      json.RawMessage
-	Turn       int32
-	Cursor     int64
-	Step       string
-	StepName   string
-	Summary    string
-	Listens    []string
-	WaitUntil  *time.Time
-	Status     string
-	Outcome    string
-	GoalAt     *time.Time
-	GoalEvent  *string
-	GoalMinor  *int64
-	EnteredBy  string
-	StartEvent *string
-	Slice      *int32
-	DueAt      *time.Time
-	EnteredAt  time.Time
-	EndedAt    *time.Time
-	CreatedAt  time.Time
+	ID             int64
+	Campaign       string
+	Version        int32
+	Digest         string
+	Journey        string
+	Member         string
+	Entry          int32
+	WorkflowID     string
+	Holdout        bool
+	State          json.RawMessage
+	Turn           int32
+	Cursor         int64
+	Step           string
+	StepName       string
+	Summary        string
+	Listens        []string
+	WaitUntil      *time.Time
+	Status         string
+	Outcome        string
+	GoalAt         *time.Time
+	GoalEvent      *string
+	GoalMinor      *int64
+	GoalRefunded   int64
+	GoalReversedAt *time.Time
+	EnteredBy      string
+	StartEvent     *string
+	Slice          *int32
+	DueAt          *time.Time
+	EnteredAt      time.Time
+	EndedAt        *time.Time
+	CreatedAt      time.Time
 }
 
 type LedgerAccount struct {
@@ -248,6 +266,7 @@ type LedgerAccount struct {
 	Budget  *int64
 	Slot    *int16
 	Balance int64
+	Floor   int64
 }
 
 type LedgerEntry struct {
@@ -354,6 +373,22 @@ type Offer struct {
 	ClosedAt   *time.Time
 	OrderID    *string
 	Paid       *int64
+	RefundedAt *time.Time
+	Restocked  bool
+}
+
+type OfferReservation struct {
+	ID         int64
+	Offer      string
+	Campaign   string
+	Name       string
+	Member     string
+	OrderID    string
+	State      string
+	ReservedAt time.Time
+	ExpiresAt  time.Time
+	ClosedAt   *time.Time
+	HeldUntil  *time.Time
 }
 
 type OfferStock struct {
@@ -361,6 +396,14 @@ type OfferStock struct {
 	Offer    string
 	Stock    int32
 	Taken    int32
+	Held     int32
+}
+
+type OrderGrant struct {
+	ID       int64
+	GrantKey string
+	Journey  int64
+	OrderID  string
 }
 
 type PlatformSend struct {

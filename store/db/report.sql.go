@@ -133,6 +133,8 @@ select journey, version,
        (count(*) filter (where goal_at is not null and not holdout))::bigint as converted,
        (count(*) filter (where goal_at is not null and holdout))::bigint as converted_held_out,
        coalesce(sum(goal_minor) filter (where not holdout), 0)::bigint as value,
+       (count(*) filter (where goal_reversed_at is not null and not holdout))::bigint as reversed,
+       coalesce(sum(goal_refunded) filter (where not holdout), 0)::bigint as refunded,
        coalesce(sum(goal_minor) filter (where holdout), 0)::bigint as value_held_out
   from journeys where campaign = $1
  group by journey, version order by journey, version
@@ -147,6 +149,8 @@ type ReportJourneysRow struct {
 	Converted        int64
 	ConvertedHeldOut int64
 	Value            int64
+	Reversed         int64
+	Refunded         int64
 	ValueHeldOut     int64
 }
 
@@ -168,6 +172,8 @@ func (q *Queries) ReportJourneys(ctx context.Context, campaign string) ([]Report
 			&i.Converted,
 			&i.ConvertedHeldOut,
 			&i.Value,
+			&i.Reversed,
+			&i.Refunded,
 			&i.ValueHeldOut,
 		); err != nil {
 			return nil, err
@@ -329,7 +335,8 @@ select version, offer,
        (count(*) filter (where state = 'lapsed'))::bigint as lapsed,
        (count(*) filter (where state = 'withdrawn'))::bigint as withdrawn,
        (count(*) filter (where state = 'open'))::bigint as open,
-       coalesce(sum(paid) filter (where state = 'taken'), 0)::bigint as paid
+       coalesce(sum(paid) filter (where state = 'taken'), 0)::bigint as paid,
+       (count(*) filter (where refunded_at is not null))::bigint as refunded
   from offers where campaign = $1
  group by version, offer order by version, offer
 `
@@ -343,6 +350,7 @@ type ReportOffersRow struct {
 	Withdrawn int64
 	Open      int64
 	Paid      int64
+	Refunded  int64
 }
 
 func (q *Queries) ReportOffers(ctx context.Context, campaign string) ([]ReportOffersRow, error) {
@@ -363,6 +371,7 @@ func (q *Queries) ReportOffers(ctx context.Context, campaign string) ([]ReportOf
 			&i.Withdrawn,
 			&i.Open,
 			&i.Paid,
+			&i.Refunded,
 		); err != nil {
 			return nil, err
 		}

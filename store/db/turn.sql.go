@@ -81,17 +81,6 @@ func (q *Queries) GiveUpCall(ctx context.Context, reason string, key string) err
 	return err
 }
 
-const hasStock = `-- name: HasStock :one
-select exists (select from offer_stock where campaign = $1 and offer = $2)
-`
-
-func (q *Queries) HasStock(ctx context.Context, campaign string, offer string) (bool, error) {
-	row := q.db.QueryRow(ctx, hasStock, campaign, offer)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const openReview = `-- name: OpenReview :exec
 insert into reviews (key, kind, campaign, journey, member, step, offer, event, detail, at, role, backup, about, otherwise, escalates_at, closes_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) on conflict (key) do nothing
@@ -185,7 +174,7 @@ func (q *Queries) StoredTurn(ctx context.Context, journey int64, turn int32) (js
 }
 
 const takeStock = `-- name: TakeStock :execrows
-update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and taken < stock
+update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and taken + held < stock
 `
 
 func (q *Queries) TakeStock(ctx context.Context, campaign string, offer string) (int64, error) {

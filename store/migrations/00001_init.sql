@@ -132,6 +132,8 @@ create table journeys (
     goal_at      timestamptz,
     goal_event   text,
     goal_minor   bigint,
+    goal_refunded bigint not null default 0,       -- of goal_minor, what went back
+    goal_reversed_at timestamptz,                  -- when all of it had, campaign time
     entered_by   text not null,                    -- event, segment, schedule or api
     start_event  text,                             -- the event that started it: once, however often it is routed
     slice        int references slices,            -- null: it has a workflow of its own
@@ -273,7 +275,10 @@ create table offers (
     closed_at    timestamptz,
     order_id     text,
     paid         bigint,
-    check (state <> 'taken' or order_id is not null)
+    refunded_at  timestamptz,                      -- when its order had gone back as a whole
+    restocked    boolean not null default false,   -- its piece is there again, and the member may take it once more
+    check (state <> 'taken' or order_id is not null),
+    check (not restocked or refunded_at is not null)
 );
 create index offers_member on offers (member, campaign, offer);
 create index offers_campaign on offers (campaign, offer, state);
@@ -300,8 +305,36 @@ create table offer_stock (
     offer     text not null,
     stock     int not null,                         -- of the version that was submitted last
     taken     int not null default 0 check (taken >= 0),
+    held      int not null default 0 check (held >= 0), -- for reservations
     primary key (campaign, offer)
 ) with (fillfactor = 50);
+
+-- Orders that keep an offer's price until a moment. An offer that is reserved holds one piece
+-- of a limited stock, however many orders have reserved it, since only one can take it.
+-- held_until stands at the reservation that holds it. When that moment is past, whoever
+-- looks for a piece gives it back: he locks the stock's row first, and then these. Times are
+-- the campaign's.
+create table offer_reservations (
+    id           bigint generated always as identity primary key,
+    offer        text not null references offers,   -- its id
+    campaign     text not null,
+    name         text not null,                     -- the offer's, as in offer_stock
+    member       text not null,
+    order_id     text not null check (octet_length(order_id) between 1 and 128),
+    state        text not null check (state in ('reserved', 'captured', 'released', 'expired')),
+    reserved_at  timestamptz not null,
+    expires_at   timestamptz not null,              -- the moment itself is in time
+    closed_at    timestamptz,
+    held_until   timestamptz,                       -- null: holds nothing; the epoch: to be given back
+    check ((state = 'reserved') = (closed_at is null)),
+    check (held_until is null or state <> 'captured')
+);
+create unique index offer_reservations_live on offer_reservations (offer, order_id) where state = 'reserved';
+create unique index offer_reservations_piece on offer_reservations (offer) where held_until is not null;
+create index offer_reservations_offer on offer_reservations (offer, order_id, id);
+create index offer_reservations_held on offer_reservations (campaign, name, held_until) where held_until is not null;
+create index offer_reservations_open on offer_reservations (campaign, name, expires_at) where state = 'reserved';
+create index offer_reservations_member on offer_reservations (member) where state = 'reserved';
 
 -- The ledger: append-only double entry. Entries of a posting sum to zero per asset.
 -- Points come from the campaign's issuer and end with the member. Those of a reward with a
@@ -314,13 +347,14 @@ create table offer_stock (
 create table ledger_accounts (
     id        bigint generated always as identity primary key,
     asset     text not null check (asset = 'points' or asset ~ '^(coupon|benefit):'),
-    kind      text not null check (kind in ('issuer', 'budget', 'lease', 'member', 'reserved', 'redeemed', 'expired', 'voided')),
-    owner     text not null,                        -- campaign of an issuer, id of a budget, member; of the last three nobody
+    kind      text not null check (kind in ('issuer', 'budget', 'lease', 'member', 'reserved', 'redeemed', 'expired', 'voided', 'clawed_back')),
+    owner     text not null,                        -- campaign of an issuer and of what was clawed back, id of a budget, member; of redeemed, expired and voided nobody
     budget    bigint,                               -- kind budget and lease: whose
     slot      smallint,                             -- 0: the pool; above: a lease
-    balance   bigint not null default 0,            -- projection, moved in the same transaction; that of the issuer and of the last three is derived
+    balance   bigint not null default 0,            -- projection, moved in the same transaction; that of the issuer and of the last four is derived
+    floor     bigint not null default 0 check (floor <= 0), -- below zero: so far points were clawed back that were spent
     unique (asset, kind, owner),
-    check (balance >= 0),
+    check (balance >= floor),
     check ((budget is not null) = (kind in ('budget', 'lease'))),
     check ((budget is null) = (slot is null))
 ) with (fillfactor = 70);
@@ -329,7 +363,7 @@ create unique index ledger_accounts_budget on ledger_accounts (budget, slot) whe
 create table ledger_postings (
     id      bigint generated always as identity primary key,
     key     text not null unique,                   -- idempotency: of a grant, the effect key
-    kind    text not null check (kind in ('grant', 'fund', 'lease', 'reserve', 'capture', 'release', 'take', 'redeem', 'expire', 'void')),
+    kind    text not null check (kind in ('grant', 'fund', 'lease', 'reserve', 'capture', 'release', 'take', 'redeem', 'expire', 'void', 'claw_back')),
     reward  text not null default '',
     at      timestamptz not null default clock_timestamp()
 );
@@ -355,7 +389,7 @@ begin
     -- The issuer's row is never locked: every grant would wait for it. Nor are the last ones.
     update ledger_accounts a set balance = a.balance + s.amount
       from (select account, sum(amount) as amount from fresh group by account order by account) s
-     where a.id = s.account and a.kind not in ('issuer', 'redeemed', 'expired', 'voided');
+     where a.id = s.account and a.kind not in ('issuer', 'redeemed', 'expired', 'voided', 'clawed_back');
     return null;
 end $$;
 -- +goose StatementEnd
@@ -436,6 +470,69 @@ create table grants (
 );
 create index grants_member on grants (member, campaign, reward, at);
 create index grants_campaign on grants (campaign, reward, state, at) include (worth);
+
+-- Which order led to a grant, if it is taken back when that is refunded.
+create table order_grants (
+    id         bigint generated always as identity primary key, -- in the order of granting
+    grant_key  text not null unique references grants,
+    journey    bigint not null,
+    order_id   text not null
+);
+create index order_grants_order on order_grants (journey, order_id);
+
+-- What was asked back of a grant. Of the points so many were there and taken; the rest is owed.
+create table clawbacks (
+    key         text primary key,                   -- of the posting too, where something was taken
+    grant_key   text not null references grants,
+    campaign    text not null,
+    version     int not null,                       -- of the grant
+    reward      text not null,
+    member      text not null,
+    journey     bigint not null,
+    order_id    text not null,
+    refund      text not null,                      -- type and id
+    points      bigint not null check (points > 0),
+    taken       bigint not null check (taken between 0 and points),
+    at          timestamptz not null,               -- campaign time
+    created_at  timestamptz not null default clock_timestamp()
+);
+create index clawbacks_grant on clawbacks (grant_key);
+create index clawbacks_campaign on clawbacks (campaign, reward);
+create index clawbacks_member on clawbacks (member);
+
+-- claw_back_points takes points of a grant back from a member whose row is locked: as many
+-- as she has or, in full, all of them, though she has less than nothing then. Answers how
+-- many were taken. They go to no budget: what was used of it stays used.
+-- +goose StatementBegin
+create function claw_back_points(of_key text, of_campaign text, of_reward text, of_member text, amount bigint, in_full boolean) returns bigint language plpgsql as $$
+declare
+    mine    ledger_accounts;
+    back    bigint;
+    taken   bigint;
+    posting bigint;
+begin
+    select * into mine from ledger_accounts where asset = 'points' and kind = 'member' and owner = of_member;
+    if mine.id is null then
+        raise exception 'member % has no points to claw back', of_member;
+    end if;
+    taken := case when in_full then amount else least(amount, greatest(0, mine.balance)) end;
+    if taken <= 0 then
+        return 0;
+    end if;
+    if mine.balance - taken < mine.floor then
+        update ledger_accounts set floor = mine.balance - taken where id = mine.id;
+    end if;
+    select id into back from ledger_accounts where asset = 'points' and kind = 'clawed_back' and owner = of_campaign;
+    if back is null then
+        insert into ledger_accounts (asset, kind, owner) values ('points', 'clawed_back', of_campaign) on conflict do nothing;
+        select id into back from ledger_accounts where asset = 'points' and kind = 'clawed_back' and owner = of_campaign;
+    end if;
+    insert into ledger_postings (key, kind, reward) values (of_key, 'claw_back', of_reward) returning id into posting;
+    insert into ledger_entries (posting, account, amount) values (posting, mine.id, -taken), (posting, back, taken);
+    update members m set points = m.points - taken, updated_at = clock_timestamp() where m.id = of_member;
+    return taken;
+end $$;
+-- +goose StatementEnd
 
 -- Whoever grants holds this lock shared, whoever changes a campaign's budgets alone: so a
 -- budget changes between transactions that grant and never within one, and what has been
@@ -1238,8 +1335,8 @@ create table idempotency (
 
 -- +goose Down
 drop view reward_budgets, budget_balances;
-drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, redemptions, reviews, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
-    offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
+drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, redemptions, reviews, clawbacks, order_grants, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+    offer_reservations, offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function grant_rewards(text, text, timestamptz, timestamptz, text[], bigint[], int[], int[], text[], text[], text[], bigint[], int[], timestamptz[], timestamptz[], text[], text[], int[]);
 drop function void_grant(text, timestamptz);
@@ -1250,6 +1347,7 @@ drop function move_pieces(text[], text[], text[], text, text);
 drop function fill_pool(bigint, bigint);
 drop function take_codes(bigint, bigint[], bigint[], bigint[], text[], text[], timestamptz[], timestamptz[], boolean[], bigint[], text[]);
 drop function draw_codes(text, text, int, int, text);
+drop function claw_back_points(text, text, text, text, bigint, boolean);
 drop function move_points(text, text, text, text, text, bigint);
 drop function draw_budget(bigint, int, bigint, bigint, text);
 drop function set_budget(text, text, bigint, bigint, bigint, text);

@@ -119,7 +119,7 @@ select name from ended;
 -- An offer that gets a limit later starts from what was taken without one.
 insert into offer_stock (campaign, offer, stock, taken)
 select sqlc.arg(campaign), sqlc.arg(offer), sqlc.arg(stock), count(*)
-  from offers o where o.campaign = sqlc.arg(campaign) and o.offer = sqlc.arg(offer) and o.state = 'taken'
+  from offers o where o.campaign = sqlc.arg(campaign) and o.offer = sqlc.arg(offer) and o.state = 'taken' and not o.restocked
 on conflict (campaign, offer) do update set stock = excluded.stock;
 
 -- name: LiftStock :exec

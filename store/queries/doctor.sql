@@ -28,10 +28,12 @@ select count(*)::bigint from (
 ) wrong;
 
 -- name: DoctorStock :many
-select s.campaign, s.offer, s.taken, s.stock,
-       (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken')::bigint as counted
+select s.campaign, s.offer, s.taken, s.stock, s.held,
+       (select count(*) from offer_reservations r where r.campaign = s.campaign and r.name = s.offer and r.held_until is not null)::bigint as holding,
+       (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken' and not o.restocked)::bigint as counted
   from offer_stock s
- where s.taken <> (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken')
+ where s.taken <> (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken' and not o.restocked)
+    or s.held <> (select count(*) from offer_reservations r where r.campaign = s.campaign and r.name = s.offer and r.held_until is not null)
  order by s.campaign, s.offer limit 20;
 
 -- name: DoctorBudgets :many

@@ -15,7 +15,7 @@ select b.campaign, b.reward, b.cap, b.available, b.per_day, b.available_today fr
  where b.state <> 'ended' order by b.campaign, b.reward limit sqlc.arg(most);
 
 -- name: GaugeStock :many
-select s.campaign, s.offer, s.stock, s.taken from offer_stock s join campaigns c on c.name = s.campaign
+select s.campaign, s.offer, s.stock, (s.taken + s.held)::int as taken from offer_stock s join campaigns c on c.name = s.campaign
  where c.state <> 'ended' order by s.campaign, s.offer limit sqlc.arg(most);
 
 -- name: GaugeJourneys :many

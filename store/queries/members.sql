@@ -31,8 +31,11 @@ select key, campaign, version, journey, step, name, kind, channel, state, reason
   from messages where member = $1 and kind <> 'call' order by at desc, key limit 1000;
 
 -- name: MemberGrants :many
-select key, campaign, version, reward, journey, step, points, state, reason, at
-  from grants where member = $1 and points > 0 order by at desc, key limit 1000;
+select g.key, g.campaign, g.version, g.reward, g.journey, g.step, g.points, g.state, g.reason, g.at, b.taken as clawed_back, b.owed
+  from grants g
+ cross join lateral (select coalesce(sum(c.taken), 0)::bigint as taken, coalesce(sum(c.points - c.taken), 0)::bigint as owed
+                       from clawbacks c where c.grant_key = g.key) b
+ where g.member = $1 and g.points > 0 order by g.at desc, g.key limit 1000;
 
 -- name: MemberTrace :many
 select t.id, t.journey, t.turn, t.at, t.step, t.kind, t.params

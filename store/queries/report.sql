@@ -6,6 +6,8 @@ select journey, version,
        (count(*) filter (where goal_at is not null and not holdout))::bigint as converted,
        (count(*) filter (where goal_at is not null and holdout))::bigint as converted_held_out,
        coalesce(sum(goal_minor) filter (where not holdout), 0)::bigint as value,
+       (count(*) filter (where goal_reversed_at is not null and not holdout))::bigint as reversed,
+       coalesce(sum(goal_refunded) filter (where not holdout), 0)::bigint as refunded,
        coalesce(sum(goal_minor) filter (where holdout), 0)::bigint as value_held_out
   from journeys where campaign = $1
  group by journey, version order by journey, version;
@@ -54,7 +56,8 @@ select version, offer,
        (count(*) filter (where state = 'lapsed'))::bigint as lapsed,
        (count(*) filter (where state = 'withdrawn'))::bigint as withdrawn,
        (count(*) filter (where state = 'open'))::bigint as open,
-       coalesce(sum(paid) filter (where state = 'taken'), 0)::bigint as paid
+       coalesce(sum(paid) filter (where state = 'taken'), 0)::bigint as paid,
+       (count(*) filter (where refunded_at is not null))::bigint as refunded
   from offers where campaign = $1
  group by version, offer order by version, offer;
 

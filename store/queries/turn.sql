@@ -2,8 +2,7 @@
 select result from turns where journey = $1 and turn = $2;
 
 -- name: TakeStock :execrows
-update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and taken < stock;
-
+update offer_stock set taken = taken + 1 where campaign = $1 and offer = $2 and taken + held < stock;
 
 -- name: ChangeMember :exec
 update members
@@ -27,9 +26,6 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) o
 -- name: CloseReview :exec
 -- One that a person has decided meanwhile stays as she decided it.
 update reviews set state = sqlc.arg(state), decided_at = sqlc.arg(at) where key = sqlc.arg(key) and state = 'open';
-
--- name: HasStock :one
-select exists (select from offer_stock where campaign = $1 and offer = $2);
 
 -- name: SettleCall :execrows
 -- What is settled already is left alone.

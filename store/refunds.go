@@ -1,0 +1,105 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/store/db"
+)
+
+// noteOrders writes down which orders led to what was granted.
+func (p *PageTx) noteOrders(ctx context.Context, questions []Question, grants []int, answers []campaign.Answer) error {
+	for _, i := range grants {
+		q := &questions[i]
+		if q.Ask.Grant.Order == "" || !answers[i].OK {
+			continue
+		}
+		if err := p.q.NoteOrderGrant(ctx, q.Ask.Key, q.Of.row.ID, q.Ask.Grant.Order); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// clawBack takes back what an order led to, as far as the order has gone back: of each grant
+// as much as is to be gone in all, less what was asked back before. So a refund counts once,
+// however often it is asked for, and the parts of several refunds add up to the whole.
+func (t *TurnTx) clawBack(ctx context.Context, ask *campaign.ClawBackAsk) (campaign.Answer, error) {
+	answer := campaign.Answer{OK: true}
+	names := make([]string, len(ask.Rewards))
+	for i, w := range ask.Rewards {
+		names[i] = w.Name
+	}
+	rows, err := t.page.q.OrderGrants(ctx, t.row.ID, ask.Order, names)
+	if err != nil {
+		return answer, err
+	}
+	for _, g := range rows {
+		due := campaign.PartOf(g.Worth, ask.Part, ask.Of) - g.Back
+		if due <= 0 {
+			continue
+		}
+		reward := ask.Rewards[slices.Index(names, g.Reward)]
+		key := "claw_back/" + g.Key + "/" + ask.Refund
+		taken, err := t.takeBack(ctx, key, &g, due, reward.InFull)
+		if err != nil {
+			return answer, err
+		}
+		if err := t.page.q.AddClawback(ctx, db.AddClawbackParams{
+			Key: key, GrantKey: g.Key, Campaign: t.row.Campaign, Version: g.Version, Reward: g.Reward, Member: t.row.Member, Journey: t.row.ID,
+			OrderID: ask.Order, Refund: ask.Refund, Points: due, Taken: taken, At: t.now,
+		}); err != nil {
+			return answer, err
+		}
+		at := slices.IndexFunc(answer.ClawedBack, func(x campaign.ClawedBack) bool { return x.Reward == g.Reward })
+		if at < 0 {
+			at = len(answer.ClawedBack)
+			answer.ClawedBack = append(answer.ClawedBack, campaign.ClawedBack{Reward: g.Reward})
+		}
+		if g.Piece {
+			answer.ClawedBack[at].Pieces += taken
+			continue
+		}
+		answer.ClawedBack[at].Points += taken
+		answer.ClawedBack[at].Owed += due - taken
+	}
+	return answer, nil
+}
+
+// takeBack takes so much of a grant back from the member, whose row is locked, and says how
+// much there was to take. A coupon or a benefit is one piece, which goes back with the whole
+// of the order alone: a coupon that was not used yet is voided, a benefit ends.
+func (t *TurnTx) takeBack(ctx context.Context, key string, g *db.OrderGrantsRow, due int64, inFull bool) (taken int64, err error) {
+	if g.Piece {
+		done, err := VoidGrant(ctx, t.page.q, g.Key, t.now)
+		if done != "" {
+			taken = 1
+		}
+		return taken, err
+	}
+	return t.page.q.ClawBackPoints(ctx, db.ClawBackPointsParams{
+		Key: key, Campaign: t.row.Campaign, Reward: g.Reward, Member: t.row.Member, Points: due, InFull: inFull,
+	})
+}
+
+// saveRefunds writes what refunds reversed, and what closed offers let go of.
+func (t *TurnTx) saveRefunds(_ int, d *campaign.Decision) error {
+	q := t.page.queued
+	for i := range d.Offers {
+		if o := &d.Offers[i]; o.Reserved && o.State != campaign.OfferOpen {
+			if err := q.CloseReservations(context.Background(), t.now, o.ID); err != nil {
+				return err
+			}
+		}
+	}
+	for _, o := range d.OfferRefunds {
+		if err := q.RefundOffer(context.Background(), o.At, o.Restock, o.ID); err != nil {
+			return err
+		}
+	}
+	if g := d.GoalRefund; g != nil {
+		return q.ReverseGoal(context.Background(), g.Minor, orNull(g.At), t.row.ID)
+	}
+	return nil
+}
