@@ -151,6 +151,7 @@ type ClawedBack struct {
 	Points int64  `json:"points,omitempty"` // taken
 	Owed   int64  `json:"owed,omitempty"`   // not there any more, and recorded
 	Pieces int64  `json:"pieces,omitempty"` // coupons that were voided, and benefits that were ended
+	Gone   int64  `json:"gone,omitempty"`   // those that had been used, or were over
 }
 
 // GoalRefund is what went back of the payment that was the goal.

@@ -134,7 +134,7 @@ var traceEnglish = wording{
 	},
 	TraceClawedBack: func(p func(string) string) string {
 		if p("pieces") != "" {
-			return "took back " + p("pieces") + " of " + p("reward")
+			return "took back " + p("pieces") + " of " + p("reward") + by("; used or over: ", p("gone"))
 		}
 		return "took back " + p("points") + " points of " + p("reward") + by(", and ", p("owed")) + map[bool]string{true: " are owed"}[p("owed") != ""]
 	},
@@ -307,7 +307,7 @@ var traceChinese = wording{
 	},
 	TraceClawedBack: func(p func(string) string) string {
 		if p("pieces") != "" {
-			return "收回 " + p("reward") + "：" + p("pieces") + " 份"
+			return "收回 " + p("reward") + "：" + p("pieces") + " 份" + by("，已用或已到期 ", p("gone"))
 		}
 		return "收回 " + p("reward") + "：" + p("points") + " 积分" + by("，欠 ", p("owed"))
 	},

@@ -198,9 +198,9 @@ const (
 	RefusedPerMember = "per_member"
 	RefusedPerDay    = "per_day"
 	RefusedBudget    = "budget"
-	RefusedPool      = "pool" // no code is left to give
-	RefusedHeld      = "held" // she has one that is not used yet
-	RefusedStep      = "step" // no step is reached that was not paid yet
+	RefusedPool      = "pool"     // no code is left to give
+	RefusedHeld      = "held"     // she has one that is not used yet
+	RefusedStep      = "step"     // no step is reached that was not paid yet
 	RefusedRefunded  = "refunded" // the order that led to it was refunded before
 )
 

@@ -216,8 +216,12 @@ func (r *runner) clawBack(order *Order, key string) {
 		return
 	}
 	for _, back := range answer.ClawedBack {
-		if back.Pieces > 0 {
-			r.trace(campaign.TraceClawedBack, "", "reward", back.Reward, "pieces", strconv.FormatInt(back.Pieces, 10), "order", order.ID)
+		if back.Pieces+back.Gone > 0 {
+			gone := ""
+			if back.Gone > 0 {
+				gone = strconv.FormatInt(back.Gone, 10)
+			}
+			r.trace(campaign.TraceClawedBack, "", "reward", back.Reward, "pieces", strconv.FormatInt(back.Pieces, 10), "gone", gone, "order", order.ID)
 			continue
 		}
 		owed := ""

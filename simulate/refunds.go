@@ -31,7 +31,8 @@ func (l *life) clawBack(w *walk, ask *campaign.ClawBackAsk, points int64) (out [
 		}
 		if g.piece != nil {
 			g.back += due
-			out = addBack(out, campaign.ClawedBack{Reward: g.reward, Pieces: l.void(g)})
+			taken := l.void(g)
+			out = addBack(out, campaign.ClawedBack{Reward: g.reward, Pieces: taken, Gone: due - taken})
 			continue
 		}
 		taken := due
@@ -93,6 +94,7 @@ func addBack(list []campaign.ClawedBack, back campaign.ClawedBack) []campaign.Cl
 		list[i].Points += back.Points
 		list[i].Owed += back.Owed
 		list[i].Pieces += back.Pieces
+		list[i].Gone += back.Gone
 		return list
 	}
 	return append(list, back)

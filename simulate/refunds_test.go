@@ -44,7 +44,12 @@ tests:
 
 func storyOf(t *testing.T, list string) (story, failures string) {
 	t.Helper()
-	def, tests, problems := definitions.Tests("refunds.yaml", []byte(refundsCampaign+list))
+	return storyIn(t, refundsCampaign, list)
+}
+
+func storyIn(t *testing.T, source, list string) (story, failures string) {
+	t.Helper()
+	def, tests, problems := definitions.Tests("refunds.yaml", []byte(source+list))
 	if def == nil || len(tests) != 1 {
 		t.Fatal(problems.Text(false))
 	}
@@ -117,6 +122,38 @@ func TestReservationsAndRefundsOfATest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if story, failures := storyOf(t, c); failures != "" {
+				t.Errorf("%s\n%s", failures, story)
+			}
+		})
+	}
+}
+
+// Coupons and benefits go back with the whole of an order, as in the store.
+func TestRefundsTakeBackCouponsAndBenefits(t *testing.T) {
+	t.Parallel()
+	source := strings.NewReplacer("first: {points: 100}", "first: {coupon: {codes: generated, value: 20, expires: 30d}}",
+		"debt: {points: 50, on_refund: claw_back_in_full}", "debt: {benefit: vip, for: 60d}",
+		"- end: kept", "- choose:\n                  - when: '\"vip\" in member.benefits'\n                    steps: [{end: vip}]\n              - end: kept").Replace(refundsCampaign)
+	for name, c := range map[string]struct{ refunds, says, outcome string }{
+		"none":    {"", "", "vip"},
+		"a part":  {"      - {at: +2h, event: order.refunded, with: {order: o-1, amount: 99, refund: a}}\n", "", "completed"},
+		"a whole": {"      - {at: +2h, event: order.refunded, with: {order: o-1}}\n", "took back 1 of first\ntook back 1 of debt\n", "lapsed"},
+		"used by then": {
+			"      - {at: +1h30m, event: order.paid, with: {order: o-2, offer: other, amount: 80, coupon: REHEARSAL-first-1}}\n      - {at: +2h, event: order.refunded, with: {order: o-1}}\n",
+			"took back 0 of first; used or over: 1\ntook back 1 of debt\n", "lapsed",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			story, failures := storyIn(t, strings.Replace(source, "amount: money}", "amount: money, coupon: string}", 1), `
+  - name: pieces
+    start: 2026-12-01 10:00
+    events:
+      - {at: +0s, enter: buy}
+      - {at: +1h, event: order.paid, with: {order: o-1, offer: card, amount: 100}}
+`+c.refunds+`    expect:
+      outcome: `+c.outcome+"\n")
+			if failures != "" || !strings.Contains(story, c.says) || c.says == "" && strings.Contains(story, "took back") {
 				t.Errorf("%s\n%s", failures, story)
 			}
 		})

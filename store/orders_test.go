@@ -54,7 +54,12 @@ type shopper struct {
 
 func newShop(t *testing.T, stock, shoppers int, factor int64) (*party, []shopper) {
 	t.Helper()
-	p := newParty(t, fmt.Sprintf(shop, stock), &store.DemoClock{Factor: factor, From: time.Date(2026, 12, 1, 4, 0, 0, 0, time.UTC)})
+	return newShopOf(t, shop, stock, shoppers, factor)
+}
+
+func newShopOf(t *testing.T, text string, stock, shoppers int, factor int64) (*party, []shopper) {
+	t.Helper()
+	p := newParty(t, fmt.Sprintf(text, stock), &store.DemoClock{Factor: factor, From: time.Date(2026, 12, 1, 4, 0, 0, 0, time.UTC)})
 	codes := map[string]string{}
 	for i := range shoppers {
 		codes[fmt.Sprintf("m-%d", i)] = ""
@@ -495,6 +500,66 @@ func TestARefundIsBooked(t *testing.T) {
 	for _, sql := range []string{`update ledger_entries set amount = 1`, `delete from ledger_postings`} {
 		if _, err := p.Pool().Exec(ctx, sql); err == nil {
 			t.Errorf("%s is allowed", sql)
+		}
+	}
+	p.examined()
+}
+
+// An order that goes back as a whole takes its coupons along, as far as they were not used
+// yet, and ends its benefits. A part of it takes neither.
+func TestARefundTakesBackCouponsAndBenefits(t *testing.T) {
+	text := strings.NewReplacer("  first: {points: 100, budget: 1000000}\n  debt: {points: 50, on_refund: claw_back_in_full}\n", `  first: {coupon: {codes: generated, value: 20, expires: 30d}}
+  debt: {benefit: vip, for: 30d}
+  kept: {coupon: {codes: generated, value: 5, expires: 30d}, on_refund: keep}
+`, "          - grant: debt\n", "          - grant: debt\n          - grant: kept\n").Replace(shop)
+	p, s := newShopOf(t, text, 3, 2, 2)
+	ctx := t.Context()
+	coupon := func(i int, reward string) (state string) {
+		t.Helper()
+		list, err := p.MemberCoupons(ctx, s[i].member)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range list {
+			if c.Reward == reward {
+				state = c.State
+			}
+		}
+		return state
+	}
+	has := func(i int, first, kept string, vip int) {
+		t.Helper()
+		x := coupon(i, "first")
+		y := coupon(i, "kept")
+		n := p.count(`select count(*) from benefits where member = $1 and revoked_at is null`, s[i].member)
+		if x != first || y != kept || n != vip {
+			t.Errorf("%s: first is %s, kept is %s, %d benefits; want %s, %s, %d", s[i].member, x, y, n, first, kept, vip)
+		}
+	}
+	for i := range s {
+		p.pays(s[i], fmt.Sprint("o-", i), "100.00", p.now())
+		has(i, "granted", "granted", 1)
+	}
+	p.goesBack(s[0], "r1", "o-0", "99.99")
+	has(0, "granted", "granted", 1)
+	p.goesBack(s[0], "r2", "o-0", "0.01")
+	has(0, "voided", "granted", 0)
+	if _, err := p.Pool().Exec(ctx, `select close_coupons(array(select id from coupons where member = $1 and reward = 'first'), 'redeemed', 'o-9', clock_timestamp())`, s[1].member); err != nil {
+		t.Fatal(err)
+	}
+	p.goesBack(s[1], "r1", "o-1", "")
+	has(1, "redeemed", "granted", 0)
+	for i, want := range []string{"took back 1 of first\n", "took back 0 of first; used or over: 1\n"} {
+		story, err := p.Story(ctx, s[i].member)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := ""
+		for _, l := range story.Journeys[0].Lines {
+			told += l.Words(campaign.English) + "\n"
+		}
+		if !strings.Contains(told, want) || !strings.Contains(told, "took back 1 of debt\n") {
+			t.Errorf("the story does not say %q:\n%s", want, told)
 		}
 	}
 	p.examined()

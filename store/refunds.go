@@ -59,6 +59,7 @@ func (t *TurnTx) clawBack(ctx context.Context, ask *campaign.ClawBackAsk) (campa
 		}
 		if g.Piece {
 			answer.ClawedBack[at].Pieces += taken
+			answer.ClawedBack[at].Gone += due - taken
 			continue
 		}
 		answer.ClawedBack[at].Points += taken
