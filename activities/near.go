@@ -69,8 +69,8 @@ func (n *near) end(channel string, began, now time.Time, failed bool) {
 // atHand reports whether a message may be tried in this worker at once.
 func (a *Activities) atHand(channel string) bool {
 	_, known := a.Channels.Get(channel)
-	// A service may take half a minute to answer, which no workflow task waits for.
-	return known && !a.QueueSends && channel != campaign.ChannelCall && a.near.open(channel, time.Now())
+	// A service or a shop may take half a minute to answer, which no workflow task waits for.
+	return known && !a.QueueSends && channel != campaign.ChannelCall && channel != campaign.ChannelRefund && a.near.open(channel, time.Now())
 }
 
 // SendNow is Send for the worker that took the turn, as a local activity: one try, if the

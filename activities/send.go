@@ -188,7 +188,7 @@ func (a *Activities) before(o *campaign.Outgoing, channel string) (end campaign.
 	_, next, ok := o.Body(channel)
 	via, known := a.Channels.Get(channel)
 	switch {
-	case o.Ended:
+	case o.Ended && o.Kind != campaign.KindRefund: // what is owed is owed
 		doubt(campaign.SendDropped, campaign.ReasonEnded)
 	case !ok || !known:
 		refuse(&end, next, campaign.ReasonRefused)
@@ -263,9 +263,14 @@ func (a *Activities) deliver(ctx context.Context, o *campaign.Outgoing, channel 
 	}
 	failure := channels.AsFailure(err)
 	end.Identity, end.Mark = m.To, failure.Marks
-	if o.Kind == campaign.KindCall {
+	switch o.Kind {
+	case campaign.KindCall:
 		uncalled(o, &end, failure)
-	} else {
+	case campaign.KindRefund:
+		a.unrefunded(o, &end, failure)
+	case campaign.KindMarketing, campaign.KindService:
+		fallthrough
+	default:
 		a.undelivered(o, &end, next, via, failure)
 	}
 	if end.State == "" && end.Next == "" {

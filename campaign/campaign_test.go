@@ -138,7 +138,8 @@ func TestTraceWords(t *testing.T) {
 			"where": "exit", "detail": "why", "name": "send hi", "tags": "vip", "attribute": "city", "case": "true", "label": "again",
 			"outcome": "done", "value": "¥1.00", "by": "ping", "split": "s", "arm": "A", "round": "2", "times": "3",
 			"role": "coach", "answer": "goal", "call": "crm", "backup": "owner", "decided": "approved", "why": "good",
-			"from_version": "1", "to_version": "2", "from": "1", "to": "2", "team": "23CD", "size": "3", "joined": "2",
+			"from_version": "1", "to_version": "2", "from": "1", "to": "2", "team": "23CD", "size": "3", "joined": "2", "rule": "speak",
+			"success": "3",
 		}}
 		for _, lang := range []campaign.Lang{campaign.English, campaign.Chinese} {
 			words := line.Words(lang)

@@ -42,3 +42,15 @@ func (c Clock) RealSpan(d time.Duration) time.Duration {
 	}
 	return (d + time.Duration(c.Factor) - 1) / time.Duration(c.Factor)
 }
+
+// RealAt is the first real moment at which the clock shows at least t.
+func (c Clock) RealAt(t time.Time) time.Time {
+	if !c.Fast() {
+		return t
+	}
+	elapsed := t.UnixMicro() - c.Start.UnixMicro()
+	if elapsed > 0 {
+		elapsed = (elapsed + c.Factor - 1) / c.Factor
+	}
+	return time.UnixMicro(c.Real.UnixMicro() + elapsed).UTC()
+}

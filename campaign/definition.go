@@ -31,8 +31,10 @@ type Definition struct {
 	Roles    []Role      `json:"roles,omitempty"`
 	Offers   []Offer     `json:"offers,omitempty"`
 	Rewards  []Reward    `json:"rewards,omitempty"`
+	Points   *Points     `json:"points,omitempty"`
 	Messages []Message   `json:"messages,omitempty"`
 	Limits   Limits      `json:"limits"`
+	Referral *Referral   `json:"referral,omitempty"`
 	Journeys []Journey   `json:"journeys"`
 }
 
@@ -120,6 +122,7 @@ type Offer struct {
 	PerMember int           `json:"per_member,omitempty"` // 0: any number
 	Stock     int           `json:"stock,omitempty"`      // 0: unlimited
 	OnRefund  OnRefund      `json:"on_refund,omitempty"`  // OnRefundKeep or OnRefundRestock
+	Team      *OfferTeam    `json:"team,omitempty"`       // nil: everybody buys it for herself
 }
 
 // Reward is what a grant step gives.
@@ -132,6 +135,8 @@ type Reward struct {
 	// member may get of the budget, in points or pieces; 0: unlimited.
 	BudgetPerDay    int64 `json:"budget_per_day,omitempty"`
 	BudgetPerMember int64 `json:"budget_per_member,omitempty"`
+	// PauseAt is how much of Budget is kept back until somebody resumes the reward; 0: nothing.
+	PauseAt int64 `json:"pause_at,omitempty"`
 	// OnRefund is any but OnRefundRestock.
 	OnRefund OnRefund `json:"on_refund,omitempty"`
 
@@ -139,6 +144,8 @@ type Reward struct {
 	Coupon  *Coupon       `json:"coupon,omitempty"`
 	Benefit *BenefitGrant `json:"benefit,omitempty"`
 	Ladder  *Ladder       `json:"ladder,omitempty"` // of points
+	// Expires is how long the points are good; 0: for ever.
+	Expires time.Duration `json:"expires,omitempty"`
 }
 
 // Times is "so many times in so long a span"; an Every of zero means ever.
@@ -278,6 +285,9 @@ func (d *Definition) Offer(name string) (*Offer, bool) {
 func (d *Definition) Reward(name string) (*Reward, bool) {
 	return find(d.Rewards, func(r *Reward) bool { return r.Name == name })
 }
+
+// HasLevels reports whether members have a level in this campaign.
+func (d *Definition) HasLevels() bool { return d.Points != nil && len(d.Points.Levels) > 0 }
 
 // Message finds a message by name.
 func (d *Definition) Message(name string) (*Message, bool) {

@@ -42,6 +42,8 @@ type Member struct {
 	Tags       []string                   `json:"tags,omitempty"`
 	Points     int64                      `json:"points"`
 	Benefits   []Benefit                  `json:"benefits,omitempty"` // by name, over ones too
+	// Levels are those that campaigns with levels have given her, by campaign.
+	Levels map[string]string `json:"levels,omitempty"`
 }
 
 // Behaviour is one question about a member's past events, as count(), sum() and

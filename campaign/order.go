@@ -135,6 +135,8 @@ type ClawBackAsk struct {
 	Order    string
 	Refund   string // its identity, see RefundID
 	Part, Of int64  // 1 of 1: all of it
+	// Others are members besides the one of the journey to whom something was granted.
+	Others []string
 	// Rewards are those that are taken back, and whether in full.
 	Rewards []ClawBackReward
 }
@@ -148,6 +150,7 @@ type ClawBackReward struct {
 // ClawedBack is what was taken back of a reward.
 type ClawedBack struct {
 	Reward string `json:"reward"`
+	Member string `json:"member,omitempty"` // whose it was; empty: of the member of the journey
 	Points int64  `json:"points,omitempty"` // taken
 	Owed   int64  `json:"owed,omitempty"`   // not there any more, and recorded
 	Pieces int64  `json:"pieces,omitempty"` // coupons that were voided, and benefits that were ended

@@ -17,11 +17,12 @@ const (
 	ReviewLate      ReviewKind = "late_payment"   // paid in time, arrived after the grace
 	ReviewSoldOut   ReviewKind = "paid_not_taken" // paid, but stock or per_member refused
 	ReviewAfterEnd  ReviewKind = "paid_after_end" // paid the locked price after the lock's end
+	ReviewRefund    ReviewKind = "not_refunded"   // the shop was asked to pay an order back, and has not taken that for certain
 )
 
 // ReviewKinds lists every kind.
 func ReviewKinds() []ReviewKind {
-	return []ReviewKind{ReviewDecide, ReviewUnderpaid, ReviewCurrency, ReviewLate, ReviewSoldOut, ReviewAfterEnd}
+	return []ReviewKind{ReviewDecide, ReviewUnderpaid, ReviewCurrency, ReviewLate, ReviewSoldOut, ReviewAfterEnd, ReviewRefund}
 }
 
 // Approvable reports whether an approved payment takes its offer after all, if that is open

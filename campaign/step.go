@@ -64,9 +64,10 @@ var newStep = map[StepKind]func() Step{
 	StepCall:   func() Step { return new(CallService) },
 	StepGoto:   func() Step { return new(Goto) },
 	StepEnd:    func() Step { return new(End) },
+	StepRefer:  func() Step { return new(FollowReferral) },
 }
 
-// StepKinds lists every kind of step in the order of the reference.
+// StepKinds lists every kind of step that can be written, in the order of the reference.
 func StepKinds() []StepKind {
 	return []StepKind{
 		StepSend, StepWait, StepAwait, StepOffer, StepChoose, StepSplit, StepRepeat, StepTag, StepUntag, StepSet, StepGrant,
@@ -121,6 +122,9 @@ type Await struct {
 // MakeOffer opens an offer for the member. With a lock it holds the price and goes on
 // by what happened: Taken or Lapsed. Without one it goes on at once, and the offer
 // stays open until it is taken or withdrawn.
+//
+// An offer with a team always has a lock. Who has paid for it waits for her team; when that
+// is complete the offer is taken, and when it is not Failed runs.
 type MakeOffer struct {
 	StepCommon
 	Offer    string     `json:"offer"`
@@ -129,6 +133,9 @@ type MakeOffer struct {
 	Via      []string   `json:"via,omitempty"`
 	Taken    Steps      `json:"taken,omitempty"`
 	Lapsed   Steps      `json:"lapsed,omitempty"`
+
+	Team   *OfferTeamStep `json:"team,omitempty"`   // of an offer with a team
+	Failed Steps          `json:"failed,omitempty"` // as Team
 }
 
 // Reminder is a message at a time before an offer's end.
@@ -210,6 +217,7 @@ type Assign struct {
 type Grant struct {
 	StepCommon
 	Reward string `json:"reward"`
+	To     string `json:"to,omitempty"` // ToInviter; empty: the member of the journey
 }
 
 // AskQuestion puts a question to the member and waits for her reply. The reply is the
@@ -420,6 +428,9 @@ func stepName(s Step) string {
 		}
 		return "set " + strings.Join(names, ", ")
 	case *Grant:
+		if s.To != "" {
+			return "grant " + s.Reward + " to " + s.To
+		}
 		return "grant " + s.Reward
 	case *AskQuestion:
 		return "ask " + s.Message
@@ -433,6 +444,8 @@ func stepName(s Step) string {
 		return "goto " + s.Target
 	case *End:
 		return "end " + s.Outcome
+	case *FollowReferral:
+		return "referral"
 	}
 	return string(s.Kind())
 }
@@ -444,7 +457,11 @@ func Children(s Step) []Block {
 	case *Await:
 		return []Block{{"otherwise", s.Otherwise}}
 	case *MakeOffer:
-		return []Block{{"taken", s.Taken}, {"lapsed", s.Lapsed}}
+		blocks := []Block{{"taken", s.Taken}, {"lapsed", s.Lapsed}}
+		if s.Team != nil {
+			blocks = append(blocks, Block{"failed", s.Failed})
+		}
+		return blocks
 	case *Choose:
 		blocks := make([]Block, 0, len(s.Cases)+1)
 		for i, c := range s.Cases {
@@ -467,7 +484,7 @@ func Children(s Step) []Block {
 		return []Block{{"formed", s.Formed}, {"failed", s.Failed}}
 	case *CallService:
 		return []Block{{"otherwise", s.Otherwise}}
-	case *Send, *Wait, *Tag, *Untag, *Set, *Grant, *Goto, *End:
+	case *Send, *Wait, *Tag, *Untag, *Set, *Grant, *Goto, *End, *FollowReferral:
 		return nil
 	}
 	return nil

@@ -73,7 +73,7 @@ func (s Steps) Teams() []*FormTeam {
 // Teams reports whether teams come together in a journey of the campaign.
 func (d *Definition) Teams() bool {
 	for i := range d.Journeys {
-		if len(d.Journeys[i].Steps.Teams()) > 0 {
+		if d.Journeys[i].Steps.ComeTogether() {
 			return true
 		}
 	}
@@ -161,6 +161,18 @@ type TeamAsk struct {
 	Size   int
 	Opens  time.Time
 	EndsAt time.Time
+	// Buy is of who has paid for an offer; nil: she stands at a team step. Of TeamClose and
+	// TeamLeave it says what goes back to the stock, unless the team is formed.
+	Buy *BuyAsk
+}
+
+// BuyAsk is the order that gives its member a place in a team, and takes one piece of the
+// offer's stock. An order has one place for ever.
+type BuyAsk struct {
+	TakeAsk
+	Paid time.Time // the order's own time or, where a person has approved it, that of the decision
+	// Grace is how long after the team's end an order that was paid in time is still heard.
+	Grace time.Duration
 }
 
 // Team is how a team stands, as one of its members is answered.
@@ -170,6 +182,7 @@ type Team struct {
 	Size     int       `json:"size"`
 	Joined   int       `json:"joined"` // members who are in it now
 	EndsAt   time.Time `json:"ends_at"`
+	ClosesAt time.Time `json:"closes_at,omitzero"` // when nobody comes into it any more; zero: at its end
 	ClosedAt time.Time `json:"closed_at,omitzero"` // when the last place was taken, or it ended otherwise
 	Leader   bool      `json:"leader,omitempty"`   // of those in it she came first
 }
@@ -182,3 +195,22 @@ const (
 	TeamEnded     = "team_ended"
 	TeamTwice     = "in_team_already"
 )
+
+// TeamOrderTwice is why an order gives no place: it has, or had, one already.
+const TeamOrderTwice = "order_counted"
+
+// TeamNoOrder is why what was paid gives no place: the event does not say which order it is,
+// so nobody could pay it back.
+const TeamNoOrder = "no_order_id"
+
+// TeamOrdered is why what was paid gives no place: its member has ordered the offer already
+// and waits for her team.
+const TeamOrdered = "ordered_already"
+
+// Closes is the moment after which nobody comes into the team any more.
+func (t *Team) Closes() time.Time {
+	if t.ClosesAt.IsZero() {
+		return t.EndsAt
+	}
+	return t.ClosesAt
+}

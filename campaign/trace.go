@@ -34,6 +34,9 @@ const (
 	TraceOfferRefused  TraceKind = "offer_refused"
 	TraceOfferLapsed   TraceKind = "offer_lapsed"
 	TraceOfferWithdraw TraceKind = "offer_withdrawn"
+	TraceOfferOrdered  TraceKind = "offer_ordered"
+	TraceRefundAsked   TraceKind = "refund_asked"
+	TraceRefundEnded   TraceKind = "refund_ended"
 	TraceUnderpaid     TraceKind = "underpaid"
 	TraceCurrency      TraceKind = "wrong_currency"
 	TraceReserved      TraceKind = "offer_reserved"
@@ -83,7 +86,21 @@ const (
 	TraceCallTooLate   TraceKind = "call_too_late"
 	TraceCallDropped   TraceKind = "call_withdrawn"
 	TracePassedOver    TraceKind = "passed_over"
-	TraceFault         TraceKind = "fault"
+
+	TraceReferralQualified  TraceKind = "referral_qualified"
+	TraceReferralVested     TraceKind = "referral_vested"
+	TraceReferralRejected   TraceKind = "referral_rejected"
+	TraceReferralExpired    TraceKind = "referral_expired"
+	TraceReferralClawedBack TraceKind = "referral_clawed_back"
+	TraceReferralRefunded   TraceKind = "referral_refunded"
+
+	TraceFault TraceKind = "fault"
+
+	// Of no journey: what rules of points did.
+	TracePoints        TraceKind = "points"
+	TracePointsTaken   TraceKind = "points_taken_back"
+	TracePointsExpired TraceKind = "points_expired"
+	TraceLevel         TraceKind = "level"
 )
 
 // TraceKinds lists every kind, for the test that each has words in each language.
@@ -91,13 +108,16 @@ func TraceKinds() []TraceKind {
 	return []TraceKind{
 		TraceEntered, TraceHeldOut, TraceStep, TraceSend, TraceNotSent, TraceDelayed, TraceWaiting, TraceHappened,
 		TraceTimedOut, TraceOfferOpened, TraceOfferSkipped, TraceOfferTaken, TraceOfferRefused, TraceOfferLapsed,
-		TraceOfferWithdraw, TraceUnderpaid, TraceCurrency, TraceReserved, TraceReleased, TraceRefunded, TraceClawedBack, TraceGoalReversed, TraceRestocked,
+		TraceOfferWithdraw, TraceOfferOrdered, TraceRefundAsked, TraceRefundEnded,
+		TraceUnderpaid, TraceCurrency, TraceReserved, TraceReleased, TraceRefunded, TraceClawedBack, TraceGoalReversed, TraceRestocked,
 		TraceAfterEnd, TraceLate, TraceGranted, TraceNotGranted, TraceTagged,
 		TraceUntagged, TraceSet, TraceChose, TraceExposed, TraceRound, TraceRoundsOver, TracePassed, TraceJumped, TraceGoal, TraceExited, TraceMigrated, TraceEnded, TraceFault,
 		TraceAsked, TraceAnswered, TraceNotUnderstood, TracePassedOver,
+		TracePoints, TracePointsTaken, TracePointsExpired, TraceLevel,
 		TraceReviewOpened, TraceReviewSkipped, TraceReviewBackup, TraceReviewDecided, TraceReviewOver, TraceReviewTooLate, TraceReviewDropped,
 		TraceTeamOpened, TraceTeamJoined, TraceTeamNotJoined, TraceTeamSkipped, TraceTeamFormed, TraceTeamFailed, TraceTeamLeft,
 		TraceCalled, TraceCallSkipped, TraceCallAnswered, TraceCallRefused, TraceCallTooLate, TraceCallDropped,
+		TraceReferralQualified, TraceReferralVested, TraceReferralRejected, TraceReferralExpired, TraceReferralClawedBack, TraceReferralRefunded,
 	}
 }
 

@@ -24,6 +24,9 @@ var reasonsEnglish = map[string]string{
 	TeamFull:          "it has all its members",
 	TeamEnded:         "its time is over",
 	TeamTwice:         "this member is in it already",
+	TeamOrderTwice:    "this order has a place in a team, or had one",
+	TeamNoOrder:       "the event does not say which order it is, so nobody could pay it back",
+	TeamOrdered:       "the member has ordered it already and waits for her team",
 	ReasonUnfit:       "the answer is not what the step declares",
 	ReasonNoBody:      "what is to be sent could not be worked out",
 	ReasonNoAnswer:    "no answer came in time; the service may have done it",
@@ -35,10 +38,19 @@ var reasonsEnglish = map[string]string{
 	RefusedPerMember:  "the limit per member is reached",
 	RefusedPerDay:     "the day's budget is used up",
 	RefusedBudget:     "the budget is used up",
+	RefusedPaused:     "the reward has paused: what is left is kept back until somebody resumes it",
 	RefusedPool:       "no code is left",
 	RefusedHeld:       "she has one that is not used yet",
 	RefusedStep:       "no higher step is reached",
 	RefusedRefunded:   "the order that led to it was refunded",
+	RefusedUndecided:  "the rule has no answer for this event",
+	RefusedDailyCap:   "the cap of the day leaves no more",
+	RefusedNoInviter:  "nobody invited this member",
+	RefusedLimit:      "the inviter's limit is reached",
+	ReasonReviewed:    "it was held for a decision, and not approved",
+	ReasonFraud:       "the rules of fraud found too much",
+
+	string(RefundTeamFailed): "the team was not complete in time",
 }
 
 var reasonsChinese = map[string]string{
@@ -65,6 +77,9 @@ var reasonsChinese = map[string]string{
 	TeamFull:          "该队伍已满员",
 	TeamEnded:         "该队伍已到时间",
 	TeamTwice:         "该会员已在队伍中",
+	TeamOrderTwice:    "该订单已经或曾经占有一个名额",
+	TeamNoOrder:       "事件未写明订单号，无法退款",
+	TeamOrdered:       "该会员已下单，正在等待成团",
 	ReasonUnfit:       "应答不符合步骤的声明",
 	ReasonNoBody:      "无法算出要发送的内容",
 	ReasonNoAnswer:    "未按时应答，对方可能已处理",
@@ -76,13 +91,35 @@ var reasonsChinese = map[string]string{
 	RefusedPerMember:  "已达每人上限",
 	RefusedPerDay:     "当日预算已用完",
 	RefusedBudget:     "预算已用完",
+	RefusedPaused:     "奖励已暂停：剩余预算先保留，等人恢复",
 	RefusedPool:       "券码已发完",
 	RefusedHeld:       "该会员手中还有未使用的",
 	RefusedStep:       "未达到更高一级",
 	RefusedRefunded:   "带来该奖励的订单已退款",
+	RefusedUndecided:  "规则对这个事件没有结果",
+	RefusedDailyCap:   "当日上限不再有余量",
+	RefusedNoInviter:  "该会员没有邀请人",
+	RefusedLimit:      "邀请人已达上限",
+	ReasonReviewed:    "需人工审核且未通过",
+	ReasonFraud:       "反作弊规则判定可疑",
+
+	string(RefundTeamFailed): "到时未成团",
 }
 
 var traceEnglish = wording{
+	TracePoints: func(p func(string) string) string {
+		return "got " + p("points") + " points by rule " + p("rule") + by(", less than it gives: ", p("reason"))
+	},
+	TracePointsTaken: func(p func(string) string) string {
+		return p("points") + " points of rule " + p("rule") + " were taken back" + by(", the rest was not there any more: ", p("short"))
+	},
+	TracePointsExpired: func(p func(string) string) string { return p("points") + " points passed their end" },
+	TraceLevel: func(p func(string) string) string {
+		if p("to") == "" {
+			return "has no level any more" + by(", before it ", p("from"))
+		}
+		return "has level " + p("to") + by(", before it ", p("from"))
+	},
 	TraceEntered: func(p func(string) string) string { return "entered the journey" + by(" by ", p("by")) },
 	TraceHeldOut: func(func(string) string) string {
 		return "belongs to the holdout group: measured, sent and granted nothing"
@@ -110,6 +147,22 @@ var traceEnglish = wording{
 	},
 	TraceOfferLapsed:   func(p func(string) string) string { return "offer " + p("offer") + " lapsed" },
 	TraceOfferWithdraw: func(p func(string) string) string { return "offer " + p("offer") + " withdrawn" },
+	TraceOfferOrdered: func(p func(string) string) string {
+		return "ordered offer " + p("offer") + " with order " + p("order") + ", paid " + p("paid") + "; it is taken when the team is complete"
+	},
+	TraceRefundAsked: func(p func(string) string) string {
+		return "the shop is asked to pay order " + p("order") + " back, " + p("amount") + ": " + p("reason")
+	},
+	TraceRefundEnded: func(p func(string) string) string {
+		switch RefundState(p("state")) {
+		case RefundAccepted:
+			return "the shop has taken the request to pay order " + p("order") + " back"
+		case RefundUnknown:
+			return "whether the shop has taken the request to pay order " + p("order") + " back is NOT known: a person must ask"
+		case RefundAsked, RefundRefused, RefundFailed, RefundConfirmed:
+		}
+		return "order " + p("order") + " was NOT paid back: " + p("reason") + "; a person must look at it"
+	},
 	TraceUnderpaid: func(p func(string) string) string {
 		return "order " + p("order") + " paid " + p("paid") + " for offer " + p("offer") + ", which costs " + p("price") + ": flagged, not taken"
 	},
@@ -134,9 +187,9 @@ var traceEnglish = wording{
 	},
 	TraceClawedBack: func(p func(string) string) string {
 		if p("pieces") != "" {
-			return "took back " + p("pieces") + " of " + p("reward") + by("; used or over: ", p("gone"))
+			return "took back " + p("pieces") + " of " + p("reward") + by(" from the ", p("from")) + by("; used or over: ", p("gone"))
 		}
-		return "took back " + p("points") + " points of " + p("reward") + by(", and ", p("owed")) + map[bool]string{true: " are owed"}[p("owed") != ""]
+		return "took back " + p("points") + " points of " + p("reward") + by(" from the ", p("from")) + by(", and ", p("owed")) + map[bool]string{true: " are owed"}[p("owed") != ""]
 	},
 	TraceGoalReversed: func(p func(string) string) string {
 		return "the goal is reversed, because order " + p("order") + " went back"
@@ -149,17 +202,36 @@ var traceEnglish = wording{
 		return p("type") + " (event " + p("event") + ") was in time but arrived too late for " + p("what") + ", so it changed nothing"
 	},
 	TraceGranted: func(p func(string) string) string {
+		whose := by(" to the ", p("to"))
 		switch {
 		case p("benefit") != "" && p("extended") != "":
-			return "granted " + p("reward") + ": benefit " + p("benefit") + " goes on" + by(" until ", p("until"))
+			return "granted " + p("reward") + whose + ": benefit " + p("benefit") + " goes on" + by(" until ", p("until"))
 		case p("benefit") != "":
-			return "granted " + p("reward") + ": benefit " + p("benefit") + by(" until ", p("until"))
+			return "granted " + p("reward") + whose + ": benefit " + p("benefit") + by(" until ", p("until"))
 		case p("coupon") != "":
-			return "granted " + p("reward") + ": coupon " + p("coupon") + by(", good until ", p("until"))
+			return "granted " + p("reward") + whose + ": coupon " + p("coupon") + by(", good until ", p("until"))
 		}
-		return "granted " + p("reward") + ": " + p("points") + " points"
+		return "granted " + p("reward") + whose + ": " + p("points") + " points"
 	},
-	TraceNotGranted: func(p func(string) string) string { return "reward " + p("reward") + " NOT granted: " + p("reason") },
+	TraceNotGranted: func(p func(string) string) string {
+		return "reward " + p("reward") + " NOT granted" + by(" to the ", p("to")) + ": " + p("reason")
+	},
+	TraceReferralQualified: func(p func(string) string) string {
+		return "the referral qualified with " + p("type") + " (event " + p("event") + "), held until " + p("until")
+	},
+	TraceReferralVested: func(p func(string) string) string {
+		return "the referral vested, as success " + p("success") + " of its inviter"
+	},
+	TraceReferralRejected: func(p func(string) string) string { return "the referral was rejected: " + p("reason") },
+	TraceReferralExpired: func(p func(string) string) string {
+		return "the time for " + p("what") + " is over, the referral expired"
+	},
+	TraceReferralClawedBack: func(p func(string) string) string {
+		return "order " + p("order") + " was refunded (event " + p("event") + "), the referral counts no more"
+	},
+	TraceReferralRefunded: func(p func(string) string) string {
+		return "order " + p("order") + " was refunded (event " + p("event") + "), so it does not count"
+	},
 	TraceTagged:     func(p func(string) string) string { return "tagged " + p("tags") },
 	TraceUntagged:   func(p func(string) string) string { return "untagged " + p("tags") },
 	TraceSet:        func(p func(string) string) string { return "set " + p("attribute") },
@@ -257,6 +329,19 @@ var traceEnglish = wording{
 }
 
 var traceChinese = wording{
+	TracePoints: func(p func(string) string) string {
+		return "按规则 " + p("rule") + " 得 " + p("points") + " 积分" + by("，少于规则所给：", p("reason"))
+	},
+	TracePointsTaken: func(p func(string) string) string {
+		return "规则 " + p("rule") + " 给的 " + p("points") + " 积分被收回" + by("，其余已不在：", p("short"))
+	},
+	TracePointsExpired: func(p func(string) string) string { return p("points") + " 积分到期" },
+	TraceLevel: func(p func(string) string) string {
+		if p("to") == "" {
+			return "不再有等级" + by("，此前 ", p("from"))
+		}
+		return "等级 " + p("to") + by("，此前 ", p("from"))
+	},
 	TraceEntered: func(p func(string) string) string { return "进入旅程" + by("，起因：", p("by")) },
 	TraceHeldOut: func(func(string) string) string { return "属于对照组：只统计，不发送、不发奖" },
 	TraceStep:    func(p func(string) string) string { return "来到步骤：" + p("name") },
@@ -286,6 +371,22 @@ var traceChinese = wording{
 	},
 	TraceOfferLapsed:   func(p func(string) string) string { return "优惠 " + p("offer") + " 过期" },
 	TraceOfferWithdraw: func(p func(string) string) string { return "优惠 " + p("offer") + " 撤回" },
+	TraceOfferOrdered: func(p func(string) string) string {
+		return "以订单 " + p("order") + " 参加优惠 " + p("offer") + " 的团，实付 " + p("paid") + "，成团后生效"
+	},
+	TraceRefundAsked: func(p func(string) string) string {
+		return "请商城退还订单 " + p("order") + " 的 " + p("amount") + "：" + p("reason")
+	},
+	TraceRefundEnded: func(p func(string) string) string {
+		switch RefundState(p("state")) {
+		case RefundAccepted:
+			return "商城已受理订单 " + p("order") + " 的退款"
+		case RefundUnknown:
+			return "商城是否受理订单 " + p("order") + " 的退款尚不清楚，需人工核实"
+		case RefundAsked, RefundRefused, RefundFailed, RefundConfirmed:
+		}
+		return "订单 " + p("order") + " 未能退款：" + p("reason") + "，需人工处理"
+	},
 	TraceUnderpaid: func(p func(string) string) string {
 		return "订单 " + p("order") + " 为优惠 " + p("offer") + " 实付 " + p("paid") + "，应付 " + p("price") + "：已标记，不算领取"
 	},
@@ -306,10 +407,11 @@ var traceChinese = wording{
 		return "订单 " + p("order") + " 已" + how + by(" ", p("amount"))
 	},
 	TraceClawedBack: func(p func(string) string) string {
+		from := by("从", chineseReceiver(p("from")))
 		if p("pieces") != "" {
-			return "收回 " + p("reward") + "：" + p("pieces") + " 份" + by("，已用或已到期 ", p("gone"))
+			return from + "收回 " + p("reward") + "：" + p("pieces") + " 份" + by("，已用或已到期 ", p("gone"))
 		}
-		return "收回 " + p("reward") + "：" + p("points") + " 积分" + by("，欠 ", p("owed"))
+		return from + "收回 " + p("reward") + "：" + p("points") + " 积分" + by("，欠 ", p("owed"))
 	},
 	TraceGoalReversed: func(p func(string) string) string { return "订单 " + p("order") + " 已退，目标撤销" },
 	TraceRestocked:    func(p func(string) string) string { return "优惠 " + p("offer") + " 的库存已退回" },
@@ -320,22 +422,39 @@ var traceChinese = wording{
 		return p("type") + "（事件 " + p("event") + "）发生及时但到达太晚，错过 " + p("what") + "，未改变任何步骤"
 	},
 	TraceGranted: func(p func(string) string) string {
+		to := by("给", chineseReceiver(p("to")))
 		switch {
 		case p("benefit") != "" && p("extended") != "":
-			return "发放 " + p("reward") + "：权益 " + p("benefit") + " 延长" + by("至 ", p("until"))
+			return to + "发放 " + p("reward") + "：权益 " + p("benefit") + " 延长" + by("至 ", p("until"))
 		case p("benefit") != "":
-			return "发放 " + p("reward") + "：权益 " + p("benefit") + by("，至 ", p("until"))
+			return to + "发放 " + p("reward") + "：权益 " + p("benefit") + by("，至 ", p("until"))
 		case p("coupon") != "":
-			return "发放 " + p("reward") + "：券 " + p("coupon") + by("，有效期至 ", p("until"))
+			return to + "发放 " + p("reward") + "：券 " + p("coupon") + by("，有效期至 ", p("until"))
 		}
-		return "发放 " + p("reward") + "：" + p("points") + " 积分"
+		return to + "发放 " + p("reward") + "：" + p("points") + " 积分"
 	},
-	TraceNotGranted: func(p func(string) string) string { return "奖励 " + p("reward") + " 未发放：" + p("reason") },
-	TraceTagged:     func(p func(string) string) string { return "打标签 " + p("tags") },
-	TraceUntagged:   func(p func(string) string) string { return "去标签 " + p("tags") },
-	TraceSet:        func(p func(string) string) string { return "设置 " + p("attribute") },
-	TraceChose:      func(p func(string) string) string { return "走分支：" + p("case") },
-	TraceExposed:    func(p func(string) string) string { return "分流 " + p("split") + "：进入 " + p("arm") + " 组" },
+	TraceNotGranted: func(p func(string) string) string {
+		return "奖励 " + p("reward") + " 未发放" + by("给", chineseReceiver(p("to"))) + "：" + p("reason")
+	},
+	TraceReferralQualified: func(p func(string) string) string {
+		return "邀请达标：" + p("type") + "（事件 " + p("event") + "），奖励保留至 " + p("until")
+	},
+	TraceReferralVested: func(p func(string) string) string {
+		return "邀请生效，是邀请人的第 " + p("success") + " 次成功"
+	},
+	TraceReferralRejected: func(p func(string) string) string { return "邀请被驳回：" + p("reason") },
+	TraceReferralExpired:  func(p func(string) string) string { return "等待 " + p("what") + " 的时间已过，邀请失效" },
+	TraceReferralClawedBack: func(p func(string) string) string {
+		return "订单 " + p("order") + " 退款（事件 " + p("event") + "），邀请不再算数"
+	},
+	TraceReferralRefunded: func(p func(string) string) string {
+		return "订单 " + p("order") + " 已退款（事件 " + p("event") + "），不算数"
+	},
+	TraceTagged:   func(p func(string) string) string { return "打标签 " + p("tags") },
+	TraceUntagged: func(p func(string) string) string { return "去标签 " + p("tags") },
+	TraceSet:      func(p func(string) string) string { return "设置 " + p("attribute") },
+	TraceChose:    func(p func(string) string) string { return "走分支：" + p("case") },
+	TraceExposed:  func(p func(string) string) string { return "分流 " + p("split") + "：进入 " + p("arm") + " 组" },
 	TraceRound: func(p func(string) string) string {
 		return "第 " + p("round") + " 轮开始，共 " + p("times") + " 轮"
 	},
@@ -434,6 +553,13 @@ func closed(s, end string) string {
 		return ""
 	}
 	return s + end
+}
+
+func chineseReceiver(to string) string {
+	if to == ToInviter {
+		return "邀请人"
+	}
+	return to
 }
 
 func chineseDecision(state string) string {

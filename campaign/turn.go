@@ -14,12 +14,18 @@ type Decision struct {
 	Cursor int64
 
 	Sends []SendEffect
+	// RefundsAsked are orders that a shop is asked to pay back.
+	RefundsAsked []RefundEffect
+	// RefundsTold are those of them, of this turn or earlier ones, that the shop has done.
+	RefundsTold []RefundTold
 	// GivenUp are calls of earlier turns that nobody waits for any more.
 	GivenUp []GivenUp
 	Offers  []OfferEffect
-	Member  MemberChange
-	Reviews []Review
-	Goal    *Goal
+	// Referrals are states to which the referral that the journey follows has come.
+	Referrals []ReferralEffect
+	Member    MemberChange
+	Reviews   []Review
+	Goal      *Goal
 	// GoalRefund is set when a payment that was the goal went back, OfferRefunds tells of the
 	// offers whose order did.
 	GoalRefund   *GoalRefund
@@ -109,6 +115,14 @@ type OfferEffect struct {
 	// Reopened says of one that is open that it was closed before, by a move that is
 	// taken back.
 	Reopened bool `json:"reopened,omitempty"`
+	// Team is the code of the team in which Order pays for it.
+	Team string `json:"team,omitempty"`
+	// Ordered says of one that is open that Order has paid for it, and its member waits for
+	// her team.
+	Ordered bool `json:"ordered,omitempty"`
+	// GaveBack says that Order has taken nothing after all, neither a piece of stock nor one
+	// of the times that the member may have it. The offer ends, or is open as before.
+	GaveBack bool `json:"gave_back,omitempty"`
 }
 
 // MemberChange is what steps changed of the member, in order of tags first.
@@ -146,6 +160,7 @@ type Ask struct {
 	Take  *TakeAsk
 	Grant *GrantAsk
 	Team  *TeamAsk
+	Vest  *VestAsk
 	// ClawBack takes back what an order led to.
 	ClawBack *ClawBackAsk
 	// Version is the version whose step asks: in a turn that migrates not always that of
@@ -158,10 +173,21 @@ type Ask struct {
 type TakeAsk struct {
 	Offer string
 	Stock int // 0: unlimited
-	// ID is set where orders have reserved the offer: which offer it is, and Order which order
-	// takes it. The piece that is held for the offer is hers then.
+	// ID is set where orders have reserved the offer: which offer it is. The piece that is held
+	// for the offer is hers then. Order is the one that takes it.
 	ID    string
 	Order string
+}
+
+// Stock is the offer whose stock an ask is about; empty: none.
+func (a *Ask) Stock() string {
+	switch {
+	case a.Take != nil:
+		return a.Take.Offer
+	case a.Team != nil && a.Team.Buy != nil:
+		return a.Team.Buy.Offer
+	}
+	return ""
 }
 
 // GrantAsk asks for a reward within its budget and limits. The budget is that of the
@@ -178,6 +204,8 @@ type GrantAsk struct {
 	Value *int64
 	// Order is the order that led to it, if it is to be taken back when that is refunded.
 	Order string
+	// To is the member who gets it; empty: the one of the journey.
+	To string
 }
 
 // Answer answers an Ask. A refusal has a reason: stock, per_member, per_day, budget, pool, held, step or refunded; or why she
@@ -190,6 +218,10 @@ type Answer struct {
 	Piece  *Piece `json:"-"`              // of a GrantAsk of a coupon or a benefit; its code is a secret
 	// ClawedBack tells, of a ClawBackAsk, what was taken back, by reward.
 	ClawedBack []ClawedBack `json:"clawed_back,omitempty"`
+	// Success is of a VestAsk: which success of the inviter it is, from 1. Held says that a
+	// person is to decide first.
+	Success int  `json:"success,omitempty"`
+	Held    bool `json:"held,omitempty"`
 }
 
 // Reasons of a refusal.
@@ -198,10 +230,14 @@ const (
 	RefusedPerMember = "per_member"
 	RefusedPerDay    = "per_day"
 	RefusedBudget    = "budget"
+	RefusedPaused    = "paused"   // what is left of the budget is kept back
 	RefusedPool      = "pool"     // no code is left to give
 	RefusedHeld      = "held"     // she has one that is not used yet
 	RefusedStep      = "step"     // no step is reached that was not paid yet
 	RefusedRefunded  = "refunded" // the order that led to it was refunded before
+	// Of rules of points.
+	RefusedDailyCap  = "daily_cap"
+	RefusedUndecided = "undecided" // the rule's expressions had no value for the event
 )
 
 // TurnInput is the input of a journey workflow: ids and numbers, no people.

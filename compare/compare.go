@@ -51,15 +51,36 @@ func Diff(from, to *campaign.Definition) []Change {
 	d := &differ{}
 	d.header(from, to)
 	named(d, "member", "member attribute", from.Member, to.Member, func(p campaign.Property) string { return p.Name }, d.whole(told))
-	named(d, "events", "event", from.Events, to.Events, func(e campaign.EventType) string { return e.Name }, d.whole(told))
+	named(d, "events", "event", declared(from.Events), declared(to.Events), func(e campaign.EventType) string { return e.Name }, d.whole(told))
 	named(d, "segments", "segment", from.Segments, to.Segments, func(s campaign.Segment) string { return s.Name }, d.keys(entrants))
 	named(d, "roles", "role", from.Roles, to.Roles, func(r campaign.Role) string { return r.Name }, d.keys(entrants))
 	named(d, "offers", "offer", from.Offers, to.Offers, func(o campaign.Offer) string { return o.Name }, d.keys(entrants))
 	named(d, "rewards", "reward", from.Rewards, to.Rewards, func(r campaign.Reward) string { return r.Name }, d.keys(entrants))
+	d.points(from.Points, to.Points)
 	named(d, "messages", "message", from.Messages, to.Messages, func(m campaign.Message) string { return m.Name }, d.keys(entrants))
 	d.struc("limits", "limits", reflect.ValueOf(from.Limits), reflect.ValueOf(to.Limits), entrants)
-	named(d, "journeys", "journey", from.Journeys, to.Journeys, func(j campaign.Journey) string { return j.Name }, d.journey)
+	d.referral(from.Referral, to.Referral)
+	named(d, "journeys", "journey", written(from), written(to), func(j campaign.Journey) string { return j.Name }, d.journey)
 	return d.changes
+}
+
+// points compares what members get for what they do. It concerns everybody from now on:
+// what was given stays, and nobody finishes on the rules that she began with.
+func (d *differ) points(from, to *campaign.Points) {
+	if from == nil {
+		from = new(campaign.Points)
+	}
+	if to == nil {
+		to = new(campaign.Points)
+	}
+	named(d, "points.rules", "points rule", from.Rules, to.Rules, func(r campaign.PointRule) string { return r.Name }, d.keys(told))
+	named(d, "points.levels", "level", from.Levels, to.Levels, func(l campaign.Level) string { return l.Name }, d.keys(told))
+	rest := func(p *campaign.Points) reflect.Value {
+		only := *p
+		only.Rules, only.Levels = nil, nil
+		return reflect.ValueOf(only)
+	}
+	d.struc("points", "points", rest(from), rest(to), told)
 }
 
 // Test is a test of a campaign, with a text that differs where two tests do.
@@ -133,7 +154,7 @@ func part(text []rune, at int) []rune {
 
 // absent is what it means that a key was left out, where that is not nothing.
 var absent = map[string]string{
-	"stock": "unlimited", "budget": "unlimited", "budget.per_day": "unlimited", "budget.per_member": "unlimited", "per_member": "unlimited", "messages_per_member": "unlimited", "lock": "no end",
+	"stock": "unlimited", "budget": "unlimited", "budget.per_day": "unlimited", "budget.per_member": "unlimited", "budget.pause_at": "never", "per_member": "unlimited", "messages_per_member": "unlimited", "lock": "no end",
 }
 
 func said(s, without string) string {
@@ -179,7 +200,7 @@ func named[T any](d *differ, section, what string, from, to []T, name func(T) st
 			switch section {
 			case "journeys":
 				concerns = nobodyNew
-			case "member", "events":
+			case "member", "events", "points.rules", "points.levels":
 				concerns = told
 			case "tests":
 				concerns = nobody
@@ -195,7 +216,7 @@ func named[T any](d *differ, section, what string, from, to []T, name func(T) st
 		if !old {
 			concerns := entrants
 			switch section {
-			case "member", "events":
+			case "member", "events", "points.rules", "points.levels":
 				concerns = told
 			case "tests":
 				concerns = nobody

@@ -19,7 +19,7 @@ type field struct {
 }
 
 // keyNames are keys that are written otherwise than in JSON.
-var keyNames = map[string]string{"starts": "start", "events": "await", "tags": "tags", "assign": "set", "message": "send", "target": "goto", "outcome": "end", "budget_per_day": "budget.per_day", "budget_per_member": "budget.per_member"}
+var keyNames = map[string]string{"starts": "start", "events": "await", "tags": "tags", "assign": "set", "message": "send", "target": "goto", "outcome": "end", "event": "on", "budget_per_day": "budget.per_day", "budget_per_member": "budget.per_member", "pause_at": "budget.pause_at"}
 
 var stepsType = reflect.TypeFor[campaign.Steps]()
 
@@ -89,6 +89,13 @@ func value(key string, v reflect.Value) string {
 		return string(x.Rule)
 	case campaign.Trigger:
 		return on(x.Event, x.When)
+	case campaign.Reversal:
+		if x.BelowZero {
+			return on(x.Event, x.When) + ", below zero"
+		}
+		return on(x.Event, x.When)
+	case campaign.PointGroup:
+		return x.Name + " " + x.Of
 	case campaign.Start:
 		switch {
 		case x.Event != "":
@@ -102,6 +109,13 @@ func value(key string, v reflect.Value) string {
 		}
 	case campaign.Reminder:
 		return campaign.FormatDuration(x.Before) + " before: " + x.Send
+	case campaign.Qualification:
+		return on(x.Event, x.When) + " within " + campaign.FormatDuration(x.Within)
+	case campaign.ReferralStep:
+		if x.From == 1 {
+			return x.Reward
+		}
+		return x.Reward + " from " + strconv.Itoa(x.From) + " on"
 	case campaign.AnswerForm:
 		return answer(&x)
 	case campaign.CallField:

@@ -64,7 +64,10 @@ type checker struct {
 	replySeen bool
 	teamTexts map[string]bool // messages that read the team
 	teamSeen  bool
-	calls     map[string]seenCall // by name
+	// refundSeen: somebody has looked whether a shop can tell of refunds.
+	refundSeen bool
+	calls      map[string]seenCall // by name
+	referred   bool                // the file has a referral
 }
 
 // add keeps a problem; behind the first thousand nobody reads on. Warnings are counted
@@ -123,10 +126,10 @@ var topShape = shape{
 	what: "a campaign",
 	keys: []string{
 		"language", "campaign", "title", "timezone", "currency", "window", "member", "events", "segments",
-		"roles", "offers", "rewards", "messages", "limits", "journeys", "tests",
+		"roles", "offers", "rewards", "points", "messages", "limits", "referral", "journeys", "tests",
 	},
 	later: []string{
-		"lifecycle", "groups", "admission", "points", "referral", "replies", "content", "moderation",
+		"lifecycle", "groups", "admission", "replies", "content", "moderation",
 		"compliance", "sources", "targets",
 	},
 }
@@ -143,13 +146,16 @@ func (c *checker) campaign(root node) {
 	c.window(top)
 	c.member(top)
 	c.events(top)
+	c.behaviourPoints(top)
 	c.segments(top)
 	c.roles(top)
 	c.offers(top)
 	c.rewards(top)
 	c.messages(top)
 	c.limits(top)
+	c.referral(top)
 	c.allJourneys(top)
+	c.refersNobody()
 	c.compile()
 	c.flows()
 	c.unused()

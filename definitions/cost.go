@@ -97,6 +97,8 @@ func (w *way) block(steps campaign.Steps) (sends, wakes int64) {
 			sends++
 		case *campaign.Wait, *campaign.Await:
 			wakes++
+		case *campaign.FollowReferral:
+			wakes += 3 // it qualifies, its rewards are given, and no refund comes
 		case *campaign.AskQuestion:
 			sends += int64(1 + s.Repeat)
 			wakes += int64(1 + s.Repeat)
@@ -109,6 +111,10 @@ func (w *way) block(steps campaign.Steps) (sends, wakes int64) {
 			sends += int64(len(s.Remind))
 			if s.Announce != "" {
 				sends++
+			}
+			if t := s.Team; t != nil {
+				wakes += int64(2 + len(t.Remind)) // the news of the team, and a refund, which is a task by both drives
+				sends += int64(1 + len(t.Remind))
 			}
 		case *campaign.FormTeam:
 			wakes += int64(1 + len(s.Remind))

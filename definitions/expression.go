@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/rules"
 )
 
@@ -23,6 +24,7 @@ type expression struct {
 type reads interface {
 	Reads(variable string) bool
 	Segments() []string
+	Behaviours() []campaign.Behaviour
 }
 
 // expression reads a CEL expression and keeps it for compile.

@@ -2,6 +2,7 @@ package definitions
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -91,7 +92,7 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 		return append(out, next)
 	case *campaign.Await, *campaign.AskQuestion, *campaign.CallService:
 		return append(out, next) // the event, or the answer, came
-	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil:
+	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.FollowReferral, nil:
 	}
 	return append(out, next)
 }
@@ -100,7 +101,7 @@ func (g *graph) following(s, next *stepNode) []*stepNode {
 // one with a lock, so that one slip is one problem.
 func (g *graph) waits(s campaign.Step) bool {
 	switch s := s.(type) {
-	case *campaign.Await, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam:
+	case *campaign.Await, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.FollowReferral:
 		return true
 	case *campaign.Wait:
 		return g.waitsAlways(s)
@@ -137,6 +138,17 @@ func (g *graph) def() *campaign.Definition { return g.checker.def }
 // reach finds the steps that can be reached from the first through steps for which
 // through holds.
 func (g *graph) reach(through func(*stepNode) bool) []bool {
+	return g.reachBy(func(s *stepNode) []*stepNode {
+		if through(s) {
+			return g.next[s.index]
+		}
+		return nil
+	})
+}
+
+// reachBy finds the steps that can be reached from the first, where follow says which come
+// after one.
+func (g *graph) reachBy(follow func(*stepNode) []*stepNode) []bool {
 	seen := make([]bool, len(g.all))
 	queue := []*stepNode{g.flow[0]}
 	if g.unsure {
@@ -153,9 +165,7 @@ func (g *graph) reach(through func(*stepNode) bool) []bool {
 			continue
 		}
 		seen[s.index] = true
-		if through(s) {
-			queue = append(queue, g.next[s.index]...)
-		}
+		queue = append(queue, follow(s)...)
 	}
 	return seen
 }
@@ -183,7 +193,7 @@ func (g *graph) unreached(block []*stepNode) {
 			case *campaign.Goto:
 				why = fmt.Sprintf("the step before it, in line %d, jumps away", block[i-1].key.yaml.Line)
 			case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.MakeOffer, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Choose,
-				*campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, nil: // their branches end or jump away
+				*campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.FollowReferral, nil: // their branches end or jump away
 			}
 		}
 		g.problem(s.key, "unreachable-step", "this step is never reached: "+why, "remove it, or give it a `label:` that a `goto` names")
@@ -234,26 +244,48 @@ func (g *graph) offerLess() {
 	g.without("offer", g.offerTexts, func(s campaign.Step) bool {
 		_, opens := s.(*campaign.MakeOffer)
 		return opens
-	}, func(n node, what string) {
+	}, g.anyway, func(n node, what string) {
 		g.problem(n, "offer-not-open", what+" reads `offer`, and no offer may be open here",
 			"only announce and remind, the branches of an offer step and what comes after it on every path may read `offer`")
 	})
 	g.without("team", g.teamTexts, func(s campaign.Step) bool {
 		_, opens := s.(*campaign.FormTeam)
 		return opens
-	}, func(n node, what string) {
+	}, g.teamLess, func(n node, what string) {
 		g.problem(n, "team-not-open", what+" reads `team`, and the member may have come into no team here",
-			"only announce and remind, the branches of a team step and what comes after it on every path may read `team`")
+			"only announce and remind of a team, the branches `formed`, `failed` and `taken`, and what comes after them on every path may read `team`")
 	})
 }
 
+func (g *graph) anyway(s *stepNode) []*stepNode { return g.next[s.index] }
+
+// teamLess gives the steps to which a member may come behind a step without having come into
+// a team. Of an offer that is bought together those are what happens when she does not order.
+func (g *graph) teamLess(s *stepNode) []*stepNode {
+	offer, ok := s.step.(*campaign.MakeOffer)
+	if !ok || offer.Team == nil || len(s.blocks) < 2 {
+		return g.next[s.index]
+	}
+	lapsed := s.blocks[1] // as campaign.Children gives them
+	if len(lapsed) > 0 && !g.skips(offer) {
+		return lapsed[:1]
+	}
+	return append(slices.Clone(lapsed[:min(1, len(lapsed))]), g.behind[s.index])
+}
+
 // without tells of what reads a variable where a member may have come to none of the steps
-// that it is about. texts are the messages that read it.
-func (g *graph) without(variable string, texts map[string]bool, opens func(campaign.Step) bool, tell func(at node, what string)) {
+// that it is about. texts are the messages that read it; less gives the steps that come
+// after one, for who is without it then.
+func (g *graph) without(variable string, texts map[string]bool, opens func(campaign.Step) bool, less func(*stepNode) []*stepNode, tell func(at node, what string)) {
 	if g.unsure {
 		return
 	}
-	without := g.reach(func(s *stepNode) bool { return !opens(s.step) })
+	without := g.reachBy(func(s *stepNode) []*stepNode {
+		if opens(s.step) {
+			return nil
+		}
+		return less(s)
+	})
 	for _, s := range g.all {
 		if !without[s.index] {
 			continue

@@ -161,6 +161,10 @@ func (c *checker) eventType(n node) *campaign.EventType {
 	if !ok {
 		return nil
 	}
+	if name == campaign.EventLevelChanged {
+		c.problem(n, "level-event", "a change of level comes of points, and nobody tells it", "tell of the events that give points")
+		return nil
+	}
 	e, _ := c.def.Event(name)
 	return e
 }

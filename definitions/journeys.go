@@ -103,7 +103,7 @@ func (c *checker) goal(j *journey, o object) {
 	}
 }
 
-var startShape = shape{what: "a start", keys: []string{"on", "when", "segment", "schedule", "api"}, later: []string{"referral"}}
+var startShape = shape{what: "a start", keys: []string{"on", "when", "segment", "schedule", "referral", "api"}}
 
 // starts reads the ways into a journey: one mapping, or a list of them.
 func (c *checker) starts(j *journey, n node) {
@@ -129,13 +129,14 @@ func (c *checker) starts(j *journey, n node) {
 }
 
 func (c *checker) start(o object) (campaign.Start, bool) {
-	const form = "write one of {on: EVENT, when: CEL}, {segment: NAME}, {schedule: CRON, segment: NAME} and {api: true}; several starts are a list"
+	const form = "write one of {on: EVENT, when: CEL}, {segment: NAME}, {schedule: CRON, segment: NAME}, {referral: bound} and {api: true}; several starts are a list"
 	var s campaign.Start
 	on, hasEvent := o.get("on")
 	segment, hasSegment := o.get("segment")
 	api, hasAPI := o.get("api")
+	referral, hasReferral := o.get("referral")
 	ways := 0
-	for _, has := range []bool{hasEvent, hasSegment, hasAPI} {
+	for _, has := range []bool{hasEvent, hasSegment, hasAPI, hasReferral} {
 		if has {
 			ways++
 		}
@@ -168,6 +169,8 @@ func (c *checker) start(o object) (campaign.Start, bool) {
 			s.Schedule, hasSchedule = c.schedule(schedule.value)
 			ok = ok && hasSchedule
 		}
+	case hasReferral:
+		return c.startByReferral(referral)
 	case hasAPI:
 		s.API = true
 		if text, isText := c.text(api, "write `api: true`"); !isText || text != "true" {

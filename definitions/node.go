@@ -151,6 +151,22 @@ type shape struct {
 	what  string // with its article: "an offer"
 	keys  []string
 	later []string // of the language, but not of this build
+	// never are keys that are refused for ever, with who says why; small letters and underscores.
+	never map[string]func(*checker, node)
+}
+
+// refusedKeys are keys that one check refuses.
+func refusedKeys(refuse func(*checker, node), keys ...string) map[string]func(*checker, node) {
+	out := make(map[string]func(*checker, node), len(keys))
+	for _, k := range keys {
+		out[k] = refuse
+	}
+	return out
+}
+
+// refuses says who refuses a key, in whatever way people write it; nil: nobody.
+func (s shape) refuses(key string) func(*checker, node) {
+	return s.never[strings.ToLower(strings.ReplaceAll(key, "-", "_"))]
 }
 
 // object is a mapping whose keys have been looked at.
@@ -170,6 +186,8 @@ func (c *checker) object(n node, s shape) (object, bool) {
 			o.fields = append(o.fields, f)
 		case slices.Contains(s.later, f.name):
 			c.notYet(f.key, f.name)
+		case s.refuses(f.name) != nil:
+			s.refuses(f.name)(c, f.key)
 		default:
 			o.meant = append(o.meant, rules.Nearest(f.name, s.keys))
 			c.unknown(f.key, "unknown-key", fmt.Sprintf("unknown key %q in %s", shorten(f.name), s.what), f.name, s.keys)

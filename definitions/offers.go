@@ -21,8 +21,8 @@ func (c *checker) segments(top object) {
 
 var offerShape = shape{
 	what:  "an offer",
-	keys:  []string{"title", "price", "list_price", "lock", "grace", "per_member", "stock", "on_refund"},
-	later: []string{"team"},
+	keys:  []string{"title", "price", "list_price", "lock", "grace", "per_member", "stock", "on_refund", "team"},
+	never: inventions,
 }
 
 // offers reads what is sold.
@@ -62,9 +62,18 @@ func (c *checker) offerOf(f field, o object) campaign.Offer {
 		offer.Lock, ok = c.duration(v)
 		c.badLocks[f.name] = !ok
 	}
+	if v, ok := o.get("team"); ok {
+		offer.Team = c.offerTeam(v)
+		// Who waits for a team waits until something ends: without a lock of its own the
+		// offer is held as long as a team has.
+		if _, locked := o.get("lock"); !locked {
+			offer.Lock = offer.Team.Within
+			c.badLocks[f.name] = offer.Lock == 0
+		}
+	}
 	if v, ok := o.get("grace"); ok {
 		offer.Grace, _ = c.duration(v)
-		if _, locked := o.get("lock"); !locked {
+		if _, locked := o.get("lock"); !locked && offer.Team == nil {
 			c.problem(v, "grace-without-lock", fmt.Sprintf("offer %q has a grace but no lock", f.name),
 				"grace is how long after the lock's end late orders are heard; add `lock: 48h`, or leave grace out")
 		}
@@ -99,11 +108,26 @@ func (c *checker) rewards(top object) {
 			r.PerMember, _ = c.times(v)
 		}
 		r.OnRefund = c.onRefund(o, campaign.OnRefundClawBack, campaign.OnRefundInFull, campaign.OnRefundKeep)
+		if v, ok := o.get("expires"); ok {
+			c.rewardExpires(v, &r)
+		}
 		c.def.Rewards = append(c.def.Rewards, r)
 	}
 }
 
-var budgetShape = shape{what: "a budget", keys: []string{"total", "per_day", "per_member"}}
+// rewardExpires reads how long points are good. What is not points ends in a way of its own.
+func (c *checker) rewardExpires(v node, r *campaign.Reward) {
+	switch {
+	case r.Coupon != nil:
+		c.problem(v, "reward-kind", `"expires" here is of points`, "write it in the coupon: coupon: {codes: generated, expires: 30d}")
+	case r.Benefit != nil:
+		c.problem(v, "reward-kind", `"expires" here is of points`, "say how long the benefit lasts with for")
+	default:
+		r.Expires, _ = c.duration(v)
+	}
+}
+
+var budgetShape = shape{what: "a budget", keys: []string{"total", "per_day", "per_member", "pause_at"}}
 
 // budget reads a number, which is the points or pieces in all, or a mapping.
 func (c *checker) budget(v node, r *campaign.Reward) {
@@ -128,8 +152,25 @@ func (c *checker) budget(v node, r *campaign.Reward) {
 			*part.into = c.points(n, r, part.has, part.help)
 		}
 	}
+	if n, has := o.get("pause_at"); has {
+		c.pauseAt(n, r)
+	}
 	if len(o.yaml.Content) == 0 {
 		c.problem(v, "budget", "the budget limits nothing", "write a number, or one of total, per_day and per_member: {total: 100000, per_day: 5000}")
+	}
+}
+
+// pauseAt reads how much of the total is kept back. Before it one grant at least is made.
+func (c *checker) pauseAt(v node, r *campaign.Reward) {
+	n, ok := c.count(v, maxPoints)
+	switch worth := r.Gift().Worth(); {
+	case !ok:
+	case r.Budget == 0:
+		c.problem(v, "budget", "pause_at is a part of total, and there is no total", "write total too: {total: 100000, pause_at: 10000}")
+	case n > r.Budget-worth:
+		c.problem(v, "budget", fmt.Sprintf("a budget of %d that pauses at %d does not do for one reward of %d", r.Budget, n, worth), "pause_at is what is kept back of total until somebody resumes the reward")
+	default:
+		r.PauseAt = n
 	}
 }
 

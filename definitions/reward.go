@@ -21,7 +21,7 @@ func rewardKeys() (keys []string) {
 	for _, form := range rewardForms {
 		keys = append(append(keys, form.key), form.more...)
 	}
-	return append(keys, "budget", "per_member", "on_refund")
+	return append(keys, "budget", "per_member", "expires", "on_refund")
 }
 
 // gift reads what a reward gives: exactly one of the kinds.

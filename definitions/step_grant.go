@@ -1,6 +1,10 @@
 package definitions
 
-import "github.com/banyanhq/banyan/campaign"
+import (
+	"strings"
+
+	"github.com/banyanhq/banyan/campaign"
+)
 
 var grantShape = shape{what: "a grant step", keys: []string{"grant", "to"}}
 
@@ -10,10 +14,13 @@ func (c *checker) grant(s *stepForm) campaign.Step {
 	v, ok := s.get("to")
 	switch {
 	case !ok:
-	case v.isScalar() && v.yaml.Value == "inviter":
-		c.notYet(v, "to: inviter")
+	case v.isScalar() && strings.HasPrefix(v.yaml.Value, "inviter."), v.isScalar() && v.yaml.Value == "upline":
+		c.oneLevel(v)
 	default:
-		oneOf(c, v, "member")
+		if to, ok := oneOf(c, v, "member", campaign.ToInviter); ok && to != "member" {
+			step.To = to
+			c.notMeasured(s.value, step.Reward, "how often it was granted to her")
+		}
 	}
 	return step
 }

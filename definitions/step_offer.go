@@ -9,8 +9,9 @@ import (
 )
 
 var makeOfferShape = shape{
-	what: "an offer step",
-	keys: []string{"offer", "announce", "remind", "via", "taken", "lapsed"},
+	what:  "an offer step",
+	keys:  []string{"offer", "announce", "remind", "via", "team", "taken", "failed", "lapsed"},
+	never: inventions,
 }
 
 // lockedKeys mean something only for an offer that ends.
@@ -31,6 +32,7 @@ func (c *checker) makeOffer(s *stepForm) campaign.Step {
 	}
 	if v, ok := s.get("announce"); ok {
 		step.Announce = c.message(v, step.Via)
+		s.self.offers = append(s.self.offers, offerUse{node: v, message: step.Announce})
 	}
 	if v, ok := s.get("remind"); ok {
 		var lock time.Duration
@@ -38,9 +40,13 @@ func (c *checker) makeOffer(s *stepForm) campaign.Step {
 			lock = offer.Lock
 		}
 		step.Remind = c.reminders(s.self, v, "a lock", lock, step.Via)
+		for i, r := range step.Remind {
+			s.self.offers = append(s.self.offers, offerUse{node: s.self.reminders[i], message: r.Send})
+		}
 	}
 	step.Taken = s.blockOf(c, "taken")
 	step.Lapsed = s.blockOf(c, "lapsed")
+	c.buyTogether(s, step, offer, known)
 	c.orderEvent(s.self.key)
 	return step
 }

@@ -9,8 +9,8 @@ import (
 )
 
 var (
-	teamStepShape = shape{what: "a team step", keys: []string{"team", "announce", "remind", "via", "formed", "failed"}}
-	teamShape     = shape{what: "a team", keys: []string{"size", "within", "join"}}
+	teamStepShape = shape{what: "a team step", keys: []string{"team", "announce", "remind", "via", "formed", "failed"}, never: inventions}
+	teamShape     = shape{what: "a team", keys: []string{"size", "within", "join"}, never: inventions}
 )
 
 func (c *checker) team(s *stepForm) campaign.Step {
@@ -49,11 +49,7 @@ func (c *checker) team(s *stepForm) campaign.Step {
 	}
 	step.Formed = s.blockOf(c, "formed")
 	step.Failed = s.blockOf(c, "failed")
-	if at, declared := c.declared.events.at[campaign.WordTeamFormed]; declared && !c.teamSeen {
-		c.problem(at, "team-event", fmt.Sprintf("%s is what Banyan itself tells when a team is complete", campaign.WordTeamFormed),
-			"give your event another name; a test of a team step tells of `"+campaign.WordTeamFormed+"` without a declaration")
-	}
-	c.teamSeen = true
+	c.teamEvent()
 	return step
 }
 

@@ -90,6 +90,7 @@ func stepOf(kind campaign.StepKind) (shape, stepReader) {
 		return gotoShape, (*checker).jump
 	case campaign.StepEnd:
 		return endShape, (*checker).end
+	case campaign.StepRefer: // nobody writes it
 	}
 	return shape{}, nil
 }
@@ -180,6 +181,7 @@ func (c *checker) kindOf(n node) (campaign.StepKind, field, bool) {
 	for i := 0; i+1 < len(n.yaml.Content); i += 2 {
 		key := resolve(n.yaml.Content[i])
 		switch name := key.Value; {
+		case name == string(campaign.StepTeam) && n.has(string(campaign.StepOffer)): // it belongs to the offer
 		case slices.Contains(kinds, name):
 			if names = append(names, name); len(names) == 1 {
 				found = field{name: name, key: n.child(name, n.yaml.Content[i]), value: n.child(name, n.yaml.Content[i+1])}
@@ -251,4 +253,14 @@ func (s *stepForm) condition(c *checker, n node, want rules.Want, scope func() r
 			}
 		}
 	})
+}
+
+// has reports whether a mapping has a key.
+func (n node) has(key string) bool {
+	for i := 0; n.isMapping() && i+1 < len(n.yaml.Content); i += 2 {
+		if resolve(n.yaml.Content[i]).Value == key {
+			return true
+		}
+	}
+	return false
 }

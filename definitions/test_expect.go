@@ -131,6 +131,13 @@ func (c *checker) outcomes() []string {
 	for i := range c.def.Journeys {
 		walk(c.def.Journeys[i].Steps)
 	}
+	if c.def.Referral != nil {
+		for _, s := range []campaign.ReferralState{campaign.ReferralVested, campaign.ReferralRejected, campaign.ReferralExpired, campaign.ReferralClawedBack} {
+			if !slices.Contains(known, string(s)) {
+				known = append(known, string(s))
+			}
+		}
+	}
 	return known
 }
 

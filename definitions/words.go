@@ -1,11 +1,15 @@
 package definitions
 
-import "github.com/banyanhq/banyan/campaign"
+import (
+	"slices"
+
+	"github.com/banyanhq/banyan/campaign"
+)
 
 // lexicons are the words of every mapping of the language but the steps, whose are in
 // stepWords. A test names a shape or a key that has none.
 func lexicons() []lexicon {
-	return append(append(testLexicons(), populationLexicons()...), []lexicon{
+	return append(slices.Concat(testLexicons(), populationLexicons(), pointLexicons()), []lexicon{
 		{shape: topShape, words: topWords},
 		{shape: windowShape, words: windowWords},
 		{shape: propertyShape, words: propertyWords},
@@ -19,6 +23,14 @@ func lexicons() []lexicon {
 		{shape: mailShape, words: mailWords},
 		{shape: limitsShape, words: limitsWords},
 		{shape: quietShape, words: quietWords},
+		{shape: referralShape, words: referralWords},
+		{shape: codeShape, words: codeWords},
+		{shape: qualifiesShape, words: qualifiesWords},
+		{shape: earnsShape, words: earnsWords},
+		{shape: successShape, words: successWords},
+		{shape: fraudShape, words: fraudWords},
+		{shape: heldShape, words: heldWords},
+		{shape: suspectsShape, words: suspectsWords},
 		{shape: journeyShape, words: journeyWords},
 		{shape: startShape, words: startWords},
 		{shape: entryShape, words: entryWords},
@@ -35,6 +47,8 @@ func lexicons() []lexicon {
 		{shape: answerShape, words: answerWords},
 		{shape: askedShape, words: askedWords},
 		{shape: teamShape, words: teamWords},
+		{shape: offerTeamShape, words: offerTeamWords},
+		{shape: offerTeamStepShape, words: offerTeamStepWords},
 		{shape: requestShape, words: requestWords},
 		{shape: returnShape, words: returnWords},
 	}...)
@@ -100,6 +114,7 @@ var topWords = map[string]word{
 		schema{"first-card": schema{"points": 100, "budget": 100000}},
 		entriesOf(plainName, of(rewardShape)), false,
 	},
+	"points": pointsWord,
 	"messages": {
 		"Messages", "话术", "What is sent, with CEL expressions in {{ }}.", "发给会员的话，{{ }} 里是 CEL 表达式。",
 		schema{"welcome": "{{ member.name }}，欢迎！"},
@@ -109,6 +124,11 @@ var topWords = map[string]word{
 		"Limits", "打扰的底线", "What holds for every message: quiet hours, and how many a member gets.", "对所有消息都有效：免打扰时段、每人每天最多几条。",
 		schema{"messages_per_member": schema{"times": 3, "every": "24h"}},
 		of(limitsShape), false,
+	},
+	"referral": {
+		"Referral", "老带新", "What members get who bring others: who may invite, what a friend must do, and what both get for it.", "老会员带新会员：谁可以邀请，朋友做到什么才算，双方各得什么。",
+		schema{"qualifies": schema{"on": "order.paid", "within": "30d"}, "hold": "48h", "rewards": schema{"inviter": "bring-friend", "invitee": "first-card"}},
+		of(referralShape), false,
 	},
 	"journeys": {
 		"Journeys", "旅程", "What members go through, step by step. At least one.", "会员一步步经历什么。至少一条。",
@@ -141,6 +161,12 @@ var offerWords = map[string]word{
 		"On refund", "退款时", "What becomes of it when the order that took it is refunded as a whole: keep, it stays taken; restock, its piece is there again. keep unless told.",
 		"领取它的订单全额退款时：keep 仍算已领取；restock 退回库存。不写就是 keep。", "restock", oneOfWords(campaign.OnRefundKeep, campaign.OnRefundRestock), false,
 	},
+	"team": {"Team", "成团", "Members buy it together: an order counts when so many have paid in time.", "拼团：规定时间内够人数付款，订单才算数。", schema{"size": 3, "within": "24h"}, of(offerTeamShape), false},
+}
+
+var offerTeamWords = map[string]word{
+	"size":   {"Size", "人数", "How many members make a team.", "几个人成一团。", 3, schema{"type": []string{"integer", "string"}, "minimum": campaign.MinTeam, "maximum": campaign.MaxTeam, "pattern": `^[+-]?[0-9]+$`}, true},
+	"within": {"Within", "多久之内", "How long a team has, from the order on that opens it.", "一个团有多久时间，从开团的订单算起。", "24h", aDuration(), true},
 }
 
 var rewardWords = map[string]word{
@@ -153,6 +179,7 @@ var rewardWords = map[string]word{
 	"amount":     {"Amount", "按金额", "What the steps are measured by: a CEL expression that gives money.", "阶梯按什么金额：一个得到金额的 CEL 表达式。", `sum("order.paid", "amount")`, aText(), false},
 	"budget":     {"Budget", "总预算", "How many points, or pieces, all grants together may give: a number, or with what a day and a member may get.", "最多发多少积分：一个数字表示总数，也可以写明每天和每人的上限。", 100000, anyOf(aCount(maxPoints), of(budgetShape)), false},
 	"per_member": {"Per member", "每人上限", "How often a member may get it: a number for ever, or so many times in a span.", "每位会员最多领几次：一个数字表示一共，或写明多久几次。", schema{"times": 10, "every": "30d"}, someTimes(), false},
+	"expires":    {"Expires", "有效期", "How long the points are good. Without it, for ever.", "积分多久有效。不写就一直有效。", "365d", aDuration(), false},
 	"on_refund": {
 		"On refund", "退款时", "What becomes of it when the order that led to it is refunded: claw_back takes what the member has of it and records the rest as owed, claw_back_in_full takes all, below zero if need be, keep leaves it. claw_back unless told.",
 		"带来它的订单退款时：claw_back 收回会员现有的部分，不足的记为欠；claw_back_in_full 全部收回，余额可为负；keep 不收回。不写就是 claw_back。", "keep",
@@ -179,6 +206,7 @@ var budgetWords = map[string]word{
 	"total":      {"Total", "总预算", "How many points, or pieces, all grants together may give.", "全部发放加起来最多多少积分，或多少张。", 100000, aCount(maxPoints), false},
 	"per_day":    {"Per day", "每日预算", "How many points, or pieces, all grants of one day, in the campaign's timezone, may give.", "每天（按活动时区）最多发多少积分，或多少张。", 5000, aCount(maxPoints), false},
 	"per_member": {"Per member", "每人预算", "How many points, or pieces, one member may get of this reward.", "每位会员从这个奖励里最多得多少积分，或多少张。", 1000, aCount(maxPoints), false},
+	"pause_at":   {"Pause at", "低水位暂停", "How much of total is kept back: when so little is left, the reward pauses until somebody resumes it.", "总预算中保留多少：剩到这个数就暂停发放，等人恢复后再发。", 10000, aCount(maxPoints), false},
 }
 
 var timesWords = map[string]word{
@@ -242,6 +270,7 @@ var startWords = map[string]word{
 	"when":     {"When", "条件", "A CEL condition over event and member. Goes with on.", "关于 event 和 member 的 CEL 条件，与 on 搭配。", `event.offer == "trial"`, aCondition(), false},
 	"segment":  {"Segment", "人群", "Whoever is in the segment, and whoever joins it later. With schedule, whoever is in it at those moments.", "在这个人群里的人，以及以后加入的人。写了 schedule，就是到点时在人群里的人。", "regular", aText(), false},
 	"schedule": {"Schedule", "日程", "The moments at which whoever is in the segment enters: a cron line, or a moment of the calendar. Goes with segment.", "到什么时刻让人群里的人进入：cron 表达式，或日历上的时刻。与 segment 搭配。", "0 9 * * mon", schema{"type": "string"}, false},
+	"referral": {"Referral", "邀请", "bound: whoever is bound to an inviter by her code.", "bound：凭邀请码绑定到邀请人的人。", "bound", schema{"enum": []any{"bound"}}, false},
 	"api":      {"API", "API", "Whoever the API enters.", "由 API 送进来的人。", true, schema{"enum": []any{true, "true"}}, false},
 }
 

@@ -34,8 +34,14 @@ var stepWords = map[campaign.StepKind]map[string]word{
 		"announce": {"Announce", "告知", "The message that is sent when it opens.", "打开时发的话术。", "card-offer", aText(), false},
 		"remind":   {"Remind", "提醒", "Messages before the offer's end.", "优惠结束前的提醒。", []any{schema{"before": "24h", "send": "lock-24h"}}, anyOf(of(reminderShape), schema{"type": "array", "items": of(reminderShape)}), false},
 		"via":      viaWord,
-		"taken":    {"Taken", "买下之后", "The steps that run when it is taken.", "买下之后执行的步骤。", []any{schema{"grant": "first-card"}}, someSteps(), false},
-		"lapsed":   {"Lapsed", "过期之后", "The steps that run when it ends untaken.", "没买、过期之后执行的步骤。", []any{schema{"end": "lapsed"}}, someSteps(), false},
+		"team": {
+			"Team", "成团", "Of an offer with a team: which team an order joins, and what is said of it.", "优惠要成团时：订单加入哪个团，发哪些话术。",
+			schema{"join": "event.team", "announce": "team-open", "remind": []any{schema{"before": "2h", "send": "team-missing"}}},
+			of(offerTeamStepShape), false,
+		},
+		"failed": {"Failed", "没成团", "Of an offer with a team: the steps that run when the team was not complete in time, and the order is paid back.", "优惠要成团时：到时未成团、订单退款之后执行的步骤。", []any{schema{"send": "team-failed"}}, someSteps(), false},
+		"taken":  {"Taken", "买下之后", "The steps that run when it is taken.", "买下之后执行的步骤。", []any{schema{"grant": "first-card"}}, someSteps(), false},
+		"lapsed": {"Lapsed", "过期之后", "The steps that run when it ends untaken.", "没买、过期之后执行的步骤。", []any{schema{"end": "lapsed"}}, someSteps(), false},
 	},
 	campaign.StepChoose: {
 		"choose": {
@@ -76,7 +82,7 @@ var stepWords = map[campaign.StepKind]map[string]word{
 	},
 	campaign.StepGrant: {
 		"grant": {"Grant", "发奖励", "Gives a reward once, within its budget and limits.", "发一次奖励，不超出预算和上限。", "first-card", aText(), true},
-		"to":    {"To", "发给谁", "Who gets it: the member.", "发给谁：会员本人。", "member", oneOfWords("member"), false},
+		"to":    {"To", "发给谁", "Who gets it: the member, or the inviter who brought her.", "发给谁：会员本人，或带她来的邀请人。", "member", oneOfWords("member", campaign.ToInviter), false},
 	},
 	campaign.StepAsk: {
 		"ask": {
@@ -199,6 +205,12 @@ var teamWords = map[string]word{
 	"size":   {"Size", "人数", "How many members make a team.", "几个人成一队。", 3, schema{"type": []string{"integer", "string"}, "minimum": campaign.MinTeam, "maximum": campaign.MaxTeam, "pattern": `^[+-]?[0-9]+$`}, true},
 	"within": {"Within", "多久之内", "How long a team has, from its opening on. Whoever joins waits until the same moment.", "一队有多久时间，从开队算起。后加入的人等到同一时刻。", "24h", aDuration(), true},
 	"join":   {"Join", "加入哪一队", "A CEL expression that gives the code of the team that she wants to join. Without a code she opens one.", "CEL 表达式，给出她想加入的队伍的码。没有码就自己开一队。", "start.team", aCondition(), false},
+}
+
+var offerTeamStepWords = map[string]word{
+	"join":     {"Join", "加入哪个团", "A CEL expression that gives the code of the team which the order joins; event is the order. Without it event.team, where order.paid has that property.", "CEL 表达式，给出订单要加入的团的码，event 就是订单。不写时，order.paid 有 team 属性就用 event.team。", "start.team", aCondition(), false},
+	"announce": {"Announce", "告知", "The message that is sent to whoever has paid and comes into a team that lacks others.", "付款后进入还没满员的团时发的话术。", "team-open", aText(), false},
+	"remind":   {"Remind", "提醒", "Messages before the end of the team's time, with the numbers of that moment.", "到时间之前的提醒，人数按当时的算。", []any{schema{"before": "2h", "send": "team-missing"}}, anyOf(of(reminderShape), schema{"type": "array", "items": of(reminderShape)}), false},
 }
 
 var requestWords = map[string]word{

@@ -38,9 +38,11 @@ type site struct {
 	t      *testing.T
 	url    string
 	key    string
+	store  *store.Store
 	taker  *turn.Taker
 	routes map[string]string // METHOD /path, to its scope
 	team   string            // the code of the team that was answered last
+	code   string            // and that of an inviter
 }
 
 func newSite(t *testing.T) *site {
@@ -59,15 +61,17 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	taker := &turn.Taker{Store: s, Programs: turn.NewCache(), Via: []string{"console"}}
+	router := &starter.Router{Store: s, Taker: taker}
 	server, err := starter.NewServer(starter.Config{
-		Store: s, Entrances: &starter.Router{Store: s, Taker: taker}, Temporal: healthy{}, Version: "dev",
+		Store: s, Entrances: router, Referrals: router, Temporal: healthy{}, Version: "dev",
+		ReferralLinks: starter.ReferralLinks{Base: "https://go.shop.example", Keys: [][]byte{[]byte("a secret of the page")}, Hosts: []string{"shop.example"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := httptest.NewServer(server)
 	t.Cleanup(h.Close)
-	a := &site{t: t, url: h.URL, key: key, taker: taker, routes: map[string]string{}}
+	a := &site{t: t, url: h.URL, key: key, store: s, taker: taker, routes: map[string]string{}}
 	for path, item := range server.OpenAPI().Paths {
 		for method, op := range map[string]*huma.Operation{"GET": item.Get, "PUT": item.Put, "POST": item.Post, "DELETE": item.Delete} {
 			if op != nil {
@@ -78,7 +82,10 @@ func newSite(t *testing.T) *site {
 	return a
 }
 
-var teamCode = regexp.MustCompile(`/v1/teams/[2-9A-Z]{10}`)
+var (
+	teamCode    = regexp.MustCompile(`/v1/teams/[2-9A-Z]{10}`)
+	inviterCode = regexp.MustCompile(`(/referrals/codes/|"code": ")[2-9A-Z]{10}`)
+)
 
 var routeHeading = regexp.MustCompile("(?m)^### `(.+)`$\n+(?:Scope `([^`]+)`)?")
 
@@ -157,12 +164,14 @@ func (a *site) curl(args []string, files map[string]string) (route string, statu
 			if data = value(); files[data] != "" {
 				data = files[data]
 			}
+			data = inviterCode.ReplaceAllString(data, "${1}"+a.code)
 		case "-u":
 			_, password, _ = strings.Cut(value(), ":")
 		default:
 			target = strings.ReplaceAll(arg, "$BANYAN_SERVER", a.url)
 			// A code is made by chance, so that of the page is another one.
 			target = teamCode.ReplaceAllString(target, "/v1/teams/"+a.team)
+			target = inviterCode.ReplaceAllString(target, "${1}"+a.code)
 		}
 	}
 	request, err := http.NewRequestWithContext(a.t.Context(), method, target, strings.NewReader(data))
@@ -192,12 +201,24 @@ func (a *site) curl(args []string, files map[string]string) (route string, statu
 	return route, response.StatusCode, body
 }
 
-// after does what a worker would do: the first turn of a journey that was entered. It
-// remembers the code of a team.
+// after does what a worker and a router would do: the first turn of a journey that was
+// entered, and the routing of events. It remembers the code of a team.
 func (a *site) after(route string, body []byte) {
 	var teams starter.TeamList
 	if strings.HasSuffix(route, "/{member}/teams") && json.Unmarshal(body, &teams) == nil && len(teams.Teams) > 0 {
 		a.team = teams.Teams[0].Code
+	}
+	if route == "POST /v1/events" {
+		// And what a router would.
+		if _, err := a.store.Route(a.t.Context(), 500, func(tx *store.RouteTx) error {
+			return a.taker.Route(a.t.Context(), tx, func(*turn.BrokenError) {})
+		}); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	var code starter.ReferralCodeAnswer
+	if strings.HasSuffix(route, "/referrals/codes") && json.Unmarshal(body, &code) == nil && code.Code != "" {
+		a.code = code.Code
 	}
 	if !strings.HasSuffix(route, "/entries") {
 		return

@@ -24,7 +24,10 @@ type api struct {
 // serveAPI serves a fleet's API in this process and makes a key for it.
 func (f *fleet) serveAPI(scopes ...store.Scope) *api {
 	f.t.Helper()
-	server, err := starter.NewServer(starter.Config{Store: f.store, Entrances: f.router, Log: f.log})
+	server, err := starter.NewServer(starter.Config{
+		Store: f.store, Entrances: f.router, Referrals: f.router, Log: f.log,
+		ReferralLinks: starter.ReferralLinks{Base: "https://go.shop.example", Keys: [][]byte{[]byte("a secret of sixteen bytes")}, Hosts: []string{"shop.example"}},
+	})
 	if err != nil {
 		f.t.Fatal(err)
 	}

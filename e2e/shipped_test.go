@@ -9,6 +9,8 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/definitions"
 	"github.com/banyanhq/banyan/journey"
+	"github.com/banyanhq/banyan/store"
+	"github.com/banyanhq/banyan/turn"
 )
 
 // Every shipped campaign runs on the engine: members come in by events, by a segment and by
@@ -20,7 +22,8 @@ func TestShippedCampaignsRun(t *testing.T) {
 	// Monday, 10:30 in Shanghai. A day takes nine seconds.
 	from := time.Date(2027, 3, 8, 2, 30, 0, 0, time.UTC)
 	const factor = 10_000
-	f.exec(`insert into members (id, joined_at, source, inviter) values ('friend', '2027-03-08T10:00:00+08:00', 'referral', 'm-old')`)
+	friend := notHeldOut(t, "referral-week", "invited")
+	f.exec(`insert into members (id, joined_at) values ($1, '2027-03-08T10:00:00+08:00'), ('m-old', '2026-03-08T10:00:00+08:00')`, friend)
 	sleeper := notHeldOut(t, "win-back", "win-back")
 	old := paid("long-ago", sleeper, "noodles", "32.00", from.Add(-150*24*time.Hour))
 	f.events(old)
@@ -48,8 +51,14 @@ func TestShippedCampaignsRun(t *testing.T) {
 	reader := notHeldOut(t, "book-club", "read-together")
 	tell(reader, "article.opened", `{"article":"a-7"}`, start)
 	f.events(paid("course", "student", "course", "199.00", start))
-	tell("friend", "member.joined", `{}`, start)
-	tell("m-old", "referral.purchased", `{"friend":"another","order":"o-9"}`, start)
+	code, err := f.router.Issue(t.Context(), "referral-week", "m-old", store.ReferralMarks{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.router.Bind(t.Context(), &turn.Binding{Code: code.Code, Invitee: friend}); err != nil {
+		t.Fatal(err)
+	}
+	f.events(paid("friend-paid", friend, "trial", "9.90", f.now("referral-week")))
 
 	entered := func(journey, member string) bool {
 		return f.count(`select count(*) from journeys where journey = $1 and member = $2`, journey, member) == 1
@@ -63,7 +72,7 @@ func TestShippedCampaignsRun(t *testing.T) {
 		tell(mother, "diary.posted", fmt.Sprintf(`{"diary":"d-%d"}`, i), start.Add(time.Duration(i+1)*time.Second))
 	}
 	f.until("the first messages are out", func() bool {
-		return sent("book-offer", reader) && sent("who", "student") && sent("hello", "friend") && sent("friend-came", "m-old")
+		return sent("book-offer", reader) && sent("who", "student") && sent("hello", friend) && sent("friend-came", "m-old")
 	})
 	f.until("the expert is asked, and whoever wrote seven is in the consultation", func() bool {
 		return f.count(`select count(*) from reviews where campaign = 'maternity-diary' and role = 'expert'`) == 1 && entered("consultation", mother)

@@ -67,7 +67,8 @@ type Facts struct {
 	Unverified  bool   `json:"unverified,omitempty"`
 
 	// Left says that the invitee has left again (unsubscribed, left the group, closed the
-	// account), LeftAfter how long after the bind. Known only when a reward is to vest.
+	// account), LeftAfter how long after the bind, or after she did what counts if she left
+	// behind that. Known only when a reward is to vest.
 	Left      bool          `json:"left,omitempty"`
 	LeftAfter time.Duration `json:"left_after,omitempty"`
 	// InviterOld is how many of the inviter's invitees were bound longer ago than the

@@ -101,6 +101,7 @@ var looks = map[campaign.StepKind]look{
 	campaign.StepChoose: lookDecide, campaign.StepTag: lookChange, campaign.StepUntag: lookChange, campaign.StepSet: lookChange,
 	campaign.StepGrant: lookSell, campaign.StepGoto: lookJump, campaign.StepEnd: lookEnd, campaign.StepSplit: lookDecide,
 	campaign.StepRepeat: lookDecide, campaign.StepAsk: lookTell, campaign.StepReview: lookWait, campaign.StepTeam: lookWait, campaign.StepCall: lookWait,
+	campaign.StepRefer: lookWait,
 }
 
 // leaves tells how a journey leaves a step besides through its blocks: whether it may go
@@ -121,7 +122,7 @@ func leaves(def *campaign.Definition, s campaign.Step) (words string, on, known 
 		return "answered", true, true
 	case *campaign.Repeat: // its steps lead back to it, and it is left from there
 		return ended(s), true, true
-	case *campaign.Choose, *campaign.Split, *campaign.OpenReview, *campaign.FormTeam, *campaign.Goto, *campaign.End:
+	case *campaign.Choose, *campaign.Split, *campaign.OpenReview, *campaign.FormTeam, *campaign.Goto, *campaign.End, *campaign.FollowReferral:
 		return "", false, true
 	}
 	return "", true, false
@@ -172,8 +173,12 @@ func branch(s campaign.Step, i int, name string) string {
 		if name == "failed" {
 			return "not complete within " + campaign.FormatDuration(s.Within)
 		}
-	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.MakeOffer,
-		*campaign.Goto, *campaign.End:
+	case *campaign.MakeOffer:
+		if words, ok := map[string]string{"taken": "team complete", "failed": "team not complete in time", "lapsed": "not ordered"}[name]; ok && s.Team != nil {
+			return words
+		}
+	case *campaign.Send, *campaign.Wait, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End,
+		*campaign.FollowReferral:
 	}
 	return name
 }
@@ -190,13 +195,20 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 			if offer.Lock > 0 {
 				price += ", locked for " + campaign.FormatDuration(offer.Lock)
 			}
+			if t := offer.Team; t != nil {
+				price += fmt.Sprintf(", %d buy together within %s", t.Size, campaign.FormatDuration(t.Within))
+			}
 			if whole := offer.Title + " " + price; columnsOf(whole) <= most {
 				out = append(out, whole)
 			} else {
 				out = append(out, offer.Title, price)
 			}
 		}
-		return append(out, telling(s.Announce, s.Remind)...)
+		out = append(out, telling(s.Announce, s.Remind)...)
+		if s.Team != nil {
+			out = append(out, telling(s.Team.Announce, s.Team.Remind)...)
+		}
+		return out
 	case *campaign.Grant:
 		if reward, ok := def.Reward(s.Reward); ok {
 			return []string{reward.Gift().Words()}
@@ -241,6 +253,8 @@ func details(def *campaign.Definition, s campaign.Step) []string {
 			out = append(out, "returns "+strings.Join(names, ", "))
 		}
 		return out
+	case *campaign.FollowReferral:
+		return referring(def)
 	case *campaign.Wait, *campaign.Await, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Goto, *campaign.End:
 	}
 	return nil

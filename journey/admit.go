@@ -138,7 +138,13 @@ func (p *Program) Admit(c Candidate, e Entrant) (adm Admission, why string, err 
 	if err != nil {
 		return Admission{}, "", err
 	}
-	if !p.def.Window.Contains(e.Now) {
+	if e.Event != nil && campaign.ElsewhereReferred(e.Event, e.Campaign) {
+		return Admission{}, NotMatched, nil
+	}
+	// Who was bound within the window is followed, and her inviter hears of her, whenever
+	// that is.
+	referral := e.Event != nil && campaign.IsReferralEvent(e.Event.Type)
+	if !referral && !p.def.Window.Contains(e.Now) {
 		return Admission{}, NotWindow, nil
 	}
 	if why = mayEnter(pl.Entry, e); why != "" {

@@ -29,7 +29,8 @@ func (o *Offer) doubted(review string) *campaign.Event {
 }
 
 // approved hears that a person has approved a payment: its order takes the offer at the
-// moment of the decision, as if it had paid the price, if the offer is open still.
+// moment of the decision, as if it had paid the price, if the offer is open still. Of one
+// that members buy together it pays for a place in a team then.
 func (r *runner) approved(e *campaign.Event) {
 	v, ok := campaign.VerdictOf(e)
 	if !ok || v.Decision != campaign.Approve {
@@ -40,7 +41,7 @@ func (r *runner) approved(e *campaign.Event) {
 		if p, ok := campaign.PaymentOf(paid, r.p.def.Currency); ok {
 			order = p.Order
 		}
-		return r.piece(o, paid, order, amount(paid, r.p.def.Currency), o.Key+"/take/"+paid.ID+"/approved", e.Time)
+		return r.piece(o, paid, order, amount(paid, r.p.def.Currency), "/approved", e.Time)
 	}
 	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() {
 		o := r.s.Offer

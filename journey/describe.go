@@ -26,6 +26,9 @@ func (r *runner) describe() {
 		r.d.Summary = r.s.Outcome
 		r.d.WaitUntil = r.hearsUntil()
 		return
+	case r.s.Ending != "" && r.ordered():
+		r.d.Summary = "waits for " + r.teamOfBuyers() + " before the journey ends as " + r.s.Ending
+		return
 	case r.s.Ending != "":
 		r.d.Summary = "delayed messages go out before the journey ends as " + r.s.Ending
 		return
@@ -48,6 +51,9 @@ func (r *runner) describe() {
 		if until := r.s.Offer.heldFor(); !until.IsZero() {
 			r.d.Summary += ", and for an order until " + r.p.local(until)
 		}
+		if r.ordered() {
+			r.d.Summary = title + " paid, waits for " + r.teamOfBuyers()
+		}
 	case *campaign.AskQuestion:
 		r.d.Summary = "waits for a reply to " + s.Message + " until " + r.p.local(r.s.Deadline)
 		if r.s.Deadline.IsZero() {
@@ -65,6 +71,8 @@ func (r *runner) describe() {
 				r.d.Summary = "message " + p.Message + " waits until " + r.p.local(p.Due)
 			}
 		}
+	case *campaign.FollowReferral:
+		r.d.StepName, r.d.Summary = r.referralSummary()
 	case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto,
 		*campaign.End: // never wait
 	}
@@ -98,12 +106,17 @@ func (r *runner) listens() []string {
 			types = append(types, s.Events...)
 		case *campaign.AskQuestion:
 			types = append(types, campaign.EventReply)
+		case *campaign.FollowReferral:
+			types = append(types, r.p.def.Referral.Qualifies.Event)
 		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag,
 			*campaign.Set, *campaign.Grant, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Goto, *campaign.End: // are never missed
 		}
 	}
 	if r.pl.Goal != nil && !r.s.Goal {
 		types = append(types, r.pl.Goal.Event)
+	}
+	if r.ordered() {
+		types = append(types, campaign.EventOrderPaid, campaign.EventTeamFormed)
 	}
 	if r.s.Outcome == "" {
 		if r.pl.Exit != nil {
@@ -127,6 +140,8 @@ func (r *runner) listens() []string {
 				}
 			case *campaign.CallService:
 				types = append(types, campaign.EventCallAnswered)
+			case *campaign.FollowReferral:
+				types = append(types, r.listensReferral()...)
 			case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
 				*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event
 			}

@@ -127,12 +127,18 @@ func (m *Migration) leaves(r *runner, from string, choice campaign.MigrationChoi
 // formed lets a member leave her team. If that is complete, and the news of it is still on
 // its way, she goes on in the version that she is on instead, and it answers true.
 func (m *Migration) formed(r *runner, running bool) bool {
-	formed := r.leaveTeam()
-	if formed.IsZero() {
-		return false
+	if r.ordered() {
+		if !r.leaveBought(campaign.RefundMigrated) {
+			return false
+		}
+	} else {
+		formed := r.leaveTeam()
+		if formed.IsZero() {
+			return false
+		}
+		r.at = formed
+		r.teamFormed(r.pl.nodes[r.s.Step], formed, 0)
 	}
-	r.at = formed
-	r.teamFormed(r.pl.nodes[r.s.Step], formed, 0)
 	if running {
 		r.through(nil)
 	}
@@ -314,7 +320,7 @@ func waitsOn(old, same campaign.Step) bool {
 		return false
 	}
 	switch s := old.(type) {
-	case *campaign.Wait, *campaign.Await, *campaign.FormTeam: // a team has the size with which it was opened
+	case *campaign.Wait, *campaign.Await, *campaign.FollowReferral, *campaign.FormTeam: // a team has the size with which it was opened
 		return true
 	case *campaign.MakeOffer:
 		n, ok := same.(*campaign.MakeOffer)
@@ -361,13 +367,15 @@ func (m *Migration) waitOn(r *runner, left int, old, same *node) {
 	case *campaign.MakeOffer:
 		if before, ok := old.step.(*campaign.MakeOffer); ok {
 			r.s.Offer.Step = same.id
-			r.remindAsIn(same, before, s)
+			if !r.ordered() {
+				r.remindAsIn(same, before, s)
+			}
 		}
 	case *campaign.AskQuestion:
 		if r.s.Asked.Version == 0 {
 			r.s.Asked.Version = left
 		}
-	case *campaign.Send, *campaign.Wait, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Repeat, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag,
+	case *campaign.Send, *campaign.Wait, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.FollowReferral, *campaign.Repeat, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag,
 		*campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // the wait alone goes on
 	}
 }

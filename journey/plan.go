@@ -84,7 +84,9 @@ func PlanMigration(f Flight, to *campaign.Definition, number int, rules []campai
 	}
 	for _, version := range p.versions {
 		for i := range f.Versions[version].Journeys {
-			p.journey(version, &f.Versions[version].Journeys[i])
+			if j := &f.Versions[version].Journeys[i]; f.Versions[version].Written(j) {
+				p.journey(version, j)
+			}
 		}
 	}
 	if len(p.problems) > 0 {
@@ -162,6 +164,9 @@ func (p *planner) checkNames(i int) {
 		}
 		for n := range p.Versions[version].Journeys {
 			j := &p.Versions[version].Journeys[n]
+			if !p.Versions[version].Written(j) {
+				continue // what was promised with a binding stays
+			}
 			journeys = append(journeys, j.Name)
 			if j.Name != r.Journey {
 				continue

@@ -19,6 +19,10 @@ type Program struct {
 	messages map[string]*message
 	plans    map[string]*plan
 	rewards  bool // something reads what members were granted
+
+	pointRules         []*PointRule
+	pointGroups        []*rules.Expr // beside the groups of the leaderboard
+	inviters, invitees *rules.Expr   // of a campaign with referrals; nil: everybody
 }
 
 type message struct {
@@ -52,7 +56,7 @@ type node struct {
 	name   string
 	next   string            // "" runs off the end
 	blocks map[string]string // first step of each block, or next where it is empty
-	when   *rules.Expr       // await: the condition; grant: what the steps of its reward are measured by; wait: the moment; repeat: until; team: the code; call: the body
+	when   *rules.Expr       // await: the condition; grant: what the steps of its reward are measured by; wait: the moment; repeat: until; team, offer: the code; call: the body
 	exprs  []*rules.Expr     // choose: cases; set: values
 	until  *campaign.Calendar
 }
@@ -84,10 +88,15 @@ func Compile(def *campaign.Definition) (*Program, error) {
 		}
 		p.messages[m.Name] = m
 	}
+	if ref := def.Referral; ref != nil {
+		p.inviters = c.expr("referral.inviters", ref.Inviters, rules.SegmentScope(), rules.WantBool)
+		p.invitees = c.expr("referral.invitees", ref.Invitees, rules.SegmentScope(), rules.WantBool)
+	}
 	for i := range def.Journeys {
 		pl := c.plan(&def.Journeys[i])
 		p.plans[pl.Name] = pl
 	}
+	c.points()
 	if len(c.issues) > 0 {
 		is := c.issues[0]
 		return nil, campaign.Errorf(campaign.CodeInvalid, "campaign %s does not compile in this build: %s: %s (and %d more)",
@@ -230,6 +239,16 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 			msg(r.Send)
 		}
 		pl.types = append(pl.types, campaign.EventOrderPaid, campaign.EventOfferReserved, campaign.EventReviewDecided)
+		if t := s.Team; t != nil {
+			pl.teams = true
+			msg(t.Announce)
+			for _, r := range t.Remind {
+				msg(r.Send)
+			}
+			n.when = c.expr(at+".team.join", t.Join, rules.TriggerScope(pl.Journey, campaign.EventOrderPaid), rules.WantType(campaign.TypeString))
+			pl.needs = union(pl.needs, n.when)
+			pl.types = append(pl.types, campaign.EventTeamFormed)
+		}
 	case *campaign.Choose:
 		for i, cs := range s.Cases {
 			x := c.expr(fmt.Sprintf("%s.choose[%d]", at, i), cs.When, scope, rules.WantBool)
@@ -276,6 +295,15 @@ func (c *compiler) node(pl *plan, n *node, at string) {
 			pl.needs = union(pl.needs, n.when)
 		}
 	case *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Goto, *campaign.End:
+	case *campaign.FollowReferral:
+		ref := c.p.def.Referral
+		if ref == nil {
+			c.note(at, []rules.Issue{{Message: "the campaign has no referral"}})
+			return
+		}
+		n.when = c.expr("referral.qualifies", ref.Qualifies.When, rules.TriggerScope(pl.Journey, ref.Qualifies.Event), rules.WantBool)
+		pl.needs = union(pl.needs, n.when)
+		pl.types = append(pl.types, ref.Qualifies.Event, campaign.EventReviewDecided)
 	}
 }
 

@@ -18,6 +18,9 @@ type Order struct {
 	OfferName string `json:"offer_name,omitempty"`
 	Back      bool   `json:"back,omitempty"`
 	Granted   bool   `json:"granted,omitempty"` // it led to something that is taken back
+	Asked     string `json:"asked,omitempty"`   // key under which the shop was asked to pay it back
+	// Others are members besides the one of the journey to whom it led to something.
+	Others []string `json:"others,omitempty"`
 
 	Waiting  []Refund  `json:"waiting,omitempty"`  // heard before the payment
 	Seen     []string  `json:"seen,omitempty"`     // refunds that count already
@@ -57,6 +60,8 @@ func (c *compiler) unwinds(pl *plan) []string {
 		case *campaign.Grant:
 			reward, ok := c.p.def.Reward(s.Reward)
 			something = something || ok && reward.ClawsBack()
+		case *campaign.FollowReferral:
+			something = something || c.p.def.Referral != nil && c.p.def.Referral.Refunds
 		case *campaign.Send, *campaign.Wait, *campaign.Await, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set,
 			*campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Goto, *campaign.End: // lead to nothing that goes back
 		}
@@ -93,11 +98,16 @@ func (r *runner) addOrder(o Order) *Order {
 // paidBy remembers the order of an event that moved the journey, was its goal, or took o.
 // Refunds that overtook it count now. It answers the order's id; empty: it has none.
 func (r *runner) paidBy(e *campaign.Event, o *Offer) string {
-	if e == nil || e.Type != campaign.EventOrderPaid || len(r.pl.refunds) == 0 {
+	if e == nil || e.Type != campaign.EventOrderPaid {
 		return ""
 	}
+	return r.pays(e, o)
+}
+
+// pays is paidBy for an event of any type.
+func (r *runner) pays(e *campaign.Event, o *Offer) string {
 	p, ok := campaign.PaymentOf(e, r.p.def.Currency)
-	if !ok {
+	if !ok || len(r.pl.refunds) == 0 {
 		return ""
 	}
 	order := r.orderOf(p.Order)
@@ -124,22 +134,35 @@ func (r *runner) paidBy(e *campaign.Event, o *Offer) string {
 	return p.Order
 }
 
-// refunded hears that an order was refunded or charged back.
-func (r *runner) refunded(e *campaign.Event) {
+// refundIn reads which order an event takes back; ok is false for every other event.
+func (r *runner) refundIn(e *campaign.Event) (id string, refund Refund, ok bool) {
 	if !slices.Contains(r.pl.refunds, e.Type) {
-		return
+		return "", Refund{}, false
 	}
 	p, ok := campaign.PaymentOf(e, r.p.def.Currency)
+	return p.Order, Refund{ID: p.RefundID(e), Event: e.ID, Type: e.Type, Amount: p.Amount, Part: p.Told, At: e.Time}, ok
+}
+
+// makesWhole reports whether all of an order has gone back with a refund.
+func (o *Order) makesWhole(refund *Refund) bool {
+	if o.Paid == nil || !o.Whole.IsZero() || slices.Contains(o.Seen, refund.ID) {
+		return false
+	}
+	return !refund.Part || refund.Amount.Currency == o.Paid.Currency && refund.Amount.Minor > 0 && refund.Amount.Minor >= o.Paid.Minor-o.Refunded
+}
+
+// refunded hears that an order was refunded or charged back.
+func (r *runner) refunded(e *campaign.Event) {
+	id, refund, ok := r.refundIn(e)
 	if !ok {
 		return
 	}
-	refund := Refund{ID: p.RefundID(e), Event: e.ID, Type: e.Type, Amount: p.Amount, Part: p.Told, At: e.Time}
-	order := r.orderOf(p.Order)
+	order := r.orderOf(id)
 	switch {
 	case order == nil && r.s.Outcome != "":
 		return // no order moves a journey that is over
 	case order == nil:
-		r.addOrder(Order{ID: p.Order, Waiting: []Refund{refund}})
+		r.addOrder(Order{ID: id, Waiting: []Refund{refund}})
 	case order.Paid == nil:
 		if !slices.ContainsFunc(order.Waiting, func(w Refund) bool { return w.ID == refund.ID }) {
 			order.Waiting = lastN(append(slices.Clone(order.Waiting), refund), keepRefunds)
@@ -171,14 +194,17 @@ func (r *runner) goesBack(order *Order, refund *Refund) {
 	if !order.Whole.IsZero() || refund.Part && refund.Amount.Minor <= 0 {
 		return
 	}
+	whole := order.makesWhole(refund)
 	order.Seen = lastN(append(slices.Clone(order.Seen), refund.ID), keepRefunds)
-	left := order.Paid.Minor - order.Refunded
-	if !refund.Part || refund.Amount.Minor >= left {
+	if whole {
 		order.Refunded, order.Whole = max(0, order.Paid.Minor), refund.At
 	} else {
 		order.Refunded += refund.Amount.Minor
 	}
 	r.trace(campaign.TraceRefunded, "", "type", refund.Type, "order", order.ID, "amount", told)
+	if whole && order.Asked != "" {
+		r.d.RefundsTold = append(r.d.RefundsTold, campaign.RefundTold{Key: order.Asked, Event: refund.Event, At: refund.At})
+	}
 	if r.clawBack(order, order.ID+"/"+refund.ID); r.asked != nil {
 		return
 	}
@@ -186,10 +212,11 @@ func (r *runner) goesBack(order *Order, refund *Refund) {
 	r.offerBack(order)
 }
 
-// mayGoBack reports whether a refund of an order would take anything back.
+// mayGoBack reports whether a refund of an order would take anything back, or is what the
+// shop was asked for.
 func (r *runner) mayGoBack() bool {
 	return slices.ContainsFunc(r.s.Orders, func(o Order) bool {
-		return o.Paid != nil && o.Whole.IsZero() && (o.Granted || o.Offer != "" || o.ID == r.s.GoalOrder)
+		return o.Paid != nil && o.Whole.IsZero() && (o.Granted || o.Offer != "" || o.Asked != "" || o.ID == r.s.GoalOrder)
 	})
 }
 
@@ -199,7 +226,7 @@ func (r *runner) clawBack(order *Order, key string) {
 	if !order.Granted || r.s.Holdout || len(order.Seen) == 0 {
 		return
 	}
-	ask := campaign.ClawBackAsk{Order: order.ID, Refund: order.Seen[len(order.Seen)-1], Part: 1, Of: 1}
+	ask := campaign.ClawBackAsk{Order: order.ID, Refund: order.Seen[len(order.Seen)-1], Part: 1, Of: 1, Others: order.Others}
 	if order.Whole.IsZero() {
 		ask.Part, ask.Of = order.Refunded, order.Paid.Minor
 	}
@@ -216,20 +243,26 @@ func (r *runner) clawBack(order *Order, key string) {
 		return
 	}
 	for _, back := range answer.ClawedBack {
+		from := ""
+		if back.Member != "" {
+			from = campaign.ToInviter
+		}
 		if back.Pieces+back.Gone > 0 {
 			gone := ""
 			if back.Gone > 0 {
 				gone = strconv.FormatInt(back.Gone, 10)
 			}
-			r.trace(campaign.TraceClawedBack, "", "reward", back.Reward, "pieces", strconv.FormatInt(back.Pieces, 10), "gone", gone, "order", order.ID)
+			r.trace(campaign.TraceClawedBack, "", "reward", back.Reward, "from", from, "pieces", strconv.FormatInt(back.Pieces, 10), "gone", gone, "order", order.ID)
 			continue
 		}
 		owed := ""
 		if back.Owed > 0 {
 			owed = strconv.FormatInt(back.Owed, 10)
 		}
-		r.trace(campaign.TraceClawedBack, "", "reward", back.Reward, "points", strconv.FormatInt(back.Points, 10), "owed", owed, "order", order.ID)
-		r.changeMember(func(m *campaign.Member) { m.Points -= back.Points })
+		r.trace(campaign.TraceClawedBack, "", "reward", back.Reward, "from", from, "points", strconv.FormatInt(back.Points, 10), "owed", owed, "order", order.ID)
+		if back.Member == "" {
+			r.changeMember(func(m *campaign.Member) { m.Points -= back.Points })
+		}
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // led is a grant that an order led to, in a world.
 type led struct {
 	order, reward string
+	member        string // if not the one of the journey
 	points, back  int64
 }
 
@@ -28,6 +29,9 @@ func (w *world) clawBack(ask *campaign.ClawBackAsk) campaign.Answer {
 		if g.order != ask.Order || i < 0 {
 			continue
 		}
+		if g.member != "" && !slices.Contains(ask.Others, g.member) {
+			w.t.Fatalf("%s is taken back from %s, whom nobody named", g.reward, g.member)
+		}
 		due := campaign.PartOf(g.points, ask.Part, ask.Of) - g.back
 		if due < 0 {
 			w.t.Fatalf("of %d points of %s %d were taken back, and %d of %d are to be", g.points, g.reward, g.back, ask.Part, ask.Of)
@@ -36,12 +40,14 @@ func (w *world) clawBack(ask *campaign.ClawBackAsk) campaign.Answer {
 			continue
 		}
 		taken := due
-		if !ask.Rewards[i].InFull {
-			taken = min(due, max(0, w.points))
+		if g.member == "" {
+			if !ask.Rewards[i].InFull {
+				taken = min(due, max(0, w.points))
+			}
+			w.points -= taken
 		}
 		g.back += due
-		w.points -= taken
-		a.ClawedBack = append(a.ClawedBack, campaign.ClawedBack{Reward: g.reward, Points: taken, Owed: due - taken})
+		a.ClawedBack = append(a.ClawedBack, campaign.ClawedBack{Reward: g.reward, Member: g.member, Points: taken, Owed: due - taken})
 	}
 	return a
 }
@@ -54,6 +60,9 @@ func (w *world) refunded(d *campaign.Decision) {
 			w.t.Fatalf("offer %s goes back, and is %q", o.ID, w.offers[o.ID].State)
 		}
 		w.offersBack = append(w.offersBack, o)
+		if o.Restock && w.market != nil {
+			w.market.back(o.Offer)
+		}
 	}
 	if g := d.GoalRefund; g != nil {
 		if w.goal == nil || g.Minor > w.goal.Value.Minor || w.goalRefund != nil && g.Minor < w.goalRefund.Minor {

@@ -51,6 +51,20 @@ func (m *Migration) back(r *runner, before State, running bool) {
 		d.Kept = campaign.KeptWithdrawn
 		return
 	}
+	if n := m.new.nodes[before.Step]; n != nil && n.step.Kind() == campaign.StepOffer && before.Waiting && before.Ending == "" &&
+		(before.Offer == nil || before.Offer.State != campaign.OfferOpen) {
+		d.Kept = campaign.KeptWithdrawn
+		return
+	}
+	if r.ordered() && !before.buys() {
+		if r.leaveBought(campaign.RefundMigrated) {
+			d.Kept = campaign.KeptMovedOn
+			return
+		}
+		if r.stopped() {
+			return
+		}
+	}
 	if before.Team == nil || r.s.Team == nil || before.Team.Key != r.s.Team.Key {
 		if formed := r.leaveTeam(); !formed.IsZero() {
 			d.Kept = campaign.KeptMovedOn

@@ -134,7 +134,7 @@ func (r *runner) firePending(i int) {
 	}
 	r.s.Pending = append(r.s.Pending[:i], r.s.Pending[i+1:]...)
 	switch {
-	case r.s.Ending != "" && len(r.s.Pending) == 0:
+	case r.s.Ending != "" && len(r.s.Pending) == 0 && !r.ordered():
 		r.over(r.s.Ending)
 	case p.Blocks && r.s.Ending == "" && r.s.Step == p.Step && r.s.Visit == p.Visit:
 		r.since(p.Due, 0)

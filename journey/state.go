@@ -43,9 +43,11 @@ type State struct {
 	Review  *Review   `json:"review,omitempty"` // opened last; the one a waiting review step waits for
 	Team    *Team     `json:"team,omitempty"`   // come into last; the one for which a waiting team step waits
 	Call    *Call     `json:"call,omitempty"`   // made last; the one a waiting call step waits for
-	Goal    bool      `json:"goal,omitempty"`
-	Orders  []Order   `json:"orders,omitempty"` // that it knows, or of which it has heard refunds
-	Order   string    `json:"order,omitempty"`  // the last that moved it: what is granted now, it led to
+
+	Referral *Referral `json:"referral,omitempty"` // that the journey follows
+	Goal     bool      `json:"goal,omitempty"`
+	Orders   []Order   `json:"orders,omitempty"` // that it knows, or of which it has heard refunds
+	Order    string    `json:"order,omitempty"`  // the last that moved it: what is granted now, it led to
 	// GoalOrder is the order that was the goal, if it was one.
 	GoalOrder string   `json:"goal_order,omitempty"`
 	Rounds    []Rounds `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
@@ -78,9 +80,14 @@ type Offer struct {
 	ExpiresAt  time.Time           `json:"expires_at,omitzero"`
 	GraceUntil time.Time           `json:"grace_until,omitzero"`
 	ClosedAt   time.Time           `json:"closed_at,omitzero"`
-	Order      string              `json:"order,omitempty"`
+	Order      string              `json:"order,omitempty"`    // that took it or, of one that is open, has paid for a place in a team
 	Reserved   []Reserved          `json:"reserved,omitempty"` // the last reservation of each order
 	Doubts     []campaign.Event    `json:"doubts,omitempty"`   // payments about which a person decides
+
+	Together *campaign.OfferTeam `json:"together,omitempty"` // how members buy it together, as it was when it opened
+	Paid     campaign.Money      `json:"paid,omitzero"`      // by Order, for a place in a team
+	Team     string              `json:"team,omitempty"`     // the code of that team
+	GoalDue  bool                `json:"goal_due,omitempty"` // Order may reach the goal, once the team is complete
 }
 
 func (o *Offer) locked() bool { return !o.ExpiresAt.IsZero() }
@@ -88,7 +95,7 @@ func (o *Offer) locked() bool { return !o.ExpiresAt.IsZero() }
 func (o *Offer) effect(paid campaign.Money) campaign.OfferEffect {
 	return campaign.OfferEffect{
 		ID: o.ID, Key: o.Key, Offer: o.Name, Step: o.Step, State: o.State, Price: o.Price, ListPrice: o.ListPrice,
-		OpenedAt: o.OpenedAt, ExpiresAt: o.ExpiresAt, GraceUntil: o.GraceUntil, ClosedAt: o.ClosedAt, Order: o.Order, Paid: paid,
+		OpenedAt: o.OpenedAt, ExpiresAt: o.ExpiresAt, GraceUntil: o.GraceUntil, ClosedAt: o.ClosedAt, Order: o.Order, Paid: paid, Team: o.Team,
 		Reserved: o.State != campaign.OfferOpen && len(o.Reserved) > 0,
 	}
 }

@@ -29,7 +29,7 @@ func (r *runner) alreadyHappened(n *node, s *campaign.Await) {
 func (r *runner) awaits(n *node, s *campaign.Await, e *campaign.Event) bool {
 	return slices.Contains(s.Events, e.Type) &&
 		!e.Time.Before(r.s.Since) && !e.Time.After(r.s.Deadline) && !e.Stored.After(r.s.Deadline.Add(s.Grace)) &&
-		!slices.Contains(r.s.Moved, e.Seq) && r.holds("await "+n.id, n.when, e)
+		!slices.Contains(r.s.Moved, e.Seq) && !campaign.ElsewhereReferred(e, r.in.ID.Campaign) && r.holds("await "+n.id, n.when, e)
 }
 
 func (r *runner) happened(n *node, e *campaign.Event) {
@@ -61,6 +61,9 @@ func (r *runner) missed(e *campaign.Event) {
 		if s, ok := n.step.(*campaign.AskQuestion); ok && e.Type == campaign.EventReply && !e.Time.Before(m.Since) && !e.Time.After(m.Deadline) &&
 			e.Stored.After(m.Deadline.Add(s.Grace)) {
 			r.trace(campaign.TraceLate, n.id, "type", e.Type, "event", e.ID, "what", n.name)
+			return
+		}
+		if _, ok := n.step.(*campaign.FollowReferral); ok && r.lateReferral(e, m, n) {
 			return
 		}
 		s, ok := n.step.(*campaign.Await)

@@ -23,13 +23,13 @@ func (r *runner) enterOffer(n *node, s *campaign.MakeOffer) {
 		r.move(n.next)
 		return
 	}
-	if r.now.Sub(r.s.Since) >= def.Grace {
+	if r.now.Sub(r.s.Since) >= def.Grace && !r.ledByOrder(def) {
 		r.since(r.now, 0)
 	}
 	key := r.key(n.id, "")
 	o := Offer{
 		ID: campaign.OfferID(key), Key: key, Name: def.Name, Step: n.id, State: campaign.OfferOpen,
-		Price: def.Price, ListPrice: def.ListPrice, OpenedAt: r.s.Since,
+		Price: def.Price, ListPrice: def.ListPrice, OpenedAt: r.s.Since, Together: def.Team,
 	}
 	until := ""
 	if def.Lock > 0 {
@@ -152,14 +152,19 @@ func (r *runner) order(e *campaign.Event) {
 	}
 	// An order that took an offer takes no other, however often the shop tells of it.
 	if slices.ContainsFunc(r.s.Closed, func(o Offer) bool {
-		return o.State == campaign.OfferTaken && o.Name == props.Offer && o.Order == props.Order && o.Order != ""
+		return (o.State == campaign.OfferTaken || o.Team != "") && o.Name == props.Offer && o.Order == props.Order && o.Order != ""
 	}) {
 		return
 	}
-	// What led to an offer does not take it as well.
+	// What led to an offer does not take it as well, unless members buy it together: who
+	// orders by the code that another shared has not been in the journey before.
 	led := slices.Contains(r.s.Moved, e.Seq)
 	fits := func(o *Offer) bool {
-		return o.Name == props.Offer && !e.Time.Before(o.OpenedAt) && (!led || !e.Time.Equal(o.OpenedAt))
+		return o.Name == props.Offer && !e.Time.Before(o.OpenedAt) && (!led || !e.Time.Equal(o.OpenedAt) || o.Together != nil)
+	}
+	if r.ordered() && fits(r.s.Offer) {
+		r.orderedAgain(e, props.Order)
+		return
 	}
 	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() && fits(r.s.Offer) {
 		o := r.s.Offer
@@ -170,7 +175,9 @@ func (r *runner) order(e *campaign.Event) {
 		r.s.Event = e
 		r.s.Order = r.paidBy(e, o)
 		r.since(e.Time, e.Seq)
-		r.move(n.blocks["taken"])
+		if r.move(n.blocks["taken"]); led { // what starts a journey is not judged elsewhere
+			r.judgeGoal(e)
+		}
 		return
 	}
 	for i := range r.s.Open {
@@ -210,12 +217,21 @@ func (r *runner) takes(o *Offer, e *campaign.Event, order string) bool {
 		r.trace(campaign.TraceUnderpaid, o.Step, "order", order, "offer", o.Name, "paid", paid.String(), "price", o.Price.String())
 		return false
 	}
-	return r.piece(o, e, order, paid, o.Key+"/take/"+e.ID, e.Time)
+	return r.piece(o, e, order, paid, "", e.Time)
 }
 
-// piece lets an order take an offer at a moment, if there is a piece for her. Otherwise a
-// person must look, because somebody paid.
-func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.Money, key string, at time.Time) bool {
+// piece lets an order whose payment is right take an offer at a moment, if there is a piece
+// for her: at once or, where members buy it together, when her team is complete. Otherwise a
+// person must look, because somebody paid. how tells apart by what it came to that.
+func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.Money, how string, at time.Time) bool {
+	switch {
+	case o == r.s.Offer && r.ordered():
+		r.orderedAgain(e, order)
+		return false
+	case r.comesTogether(o, paid):
+		r.buyTogether(o, e, order, paid, how, at)
+		return false
+	}
 	if !r.s.Holdout {
 		// A journey may have brought an offer along that its version does not have; its
 		// stock is limited all the same.
@@ -225,11 +241,8 @@ func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.
 		}
 		answer := campaign.Answer{Reason: campaign.RefusedPerMember}
 		if def.PerMember == 0 || r.taken[o.Name] < def.PerMember {
-			take := &campaign.TakeAsk{Offer: o.Name, Stock: def.Stock}
-			if len(o.Reserved) > 0 {
-				take.ID, take.Order = o.ID, order
-			}
-			if answer, ok = r.ask(campaign.Ask{Key: key, Take: take}); !ok {
+			take := o.take(def, order)
+			if answer, ok = r.ask(campaign.Ask{Key: o.Key + "/take/" + e.ID + how, Take: &take}); !ok {
 				return false
 			}
 		}
@@ -244,13 +257,28 @@ func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.
 		r.taken = map[string]int{}
 	}
 	r.taken[o.Name]++
-	worth := paid
-	if worth.Currency != o.Price.Currency {
-		worth = campaign.Money{Currency: o.Price.Currency} // approved by a person; sums are of one currency
-	}
-	r.closeOffer(o, worth, campaign.ReasonOfferTaken)
+	r.closeOffer(o, o.worth(paid), campaign.ReasonOfferTaken)
+	r.boughtAlone(o, at)
 	r.trace(campaign.TraceOfferTaken, o.Step, "offer", o.Name, "order", order, "paid", paid.String())
 	return true
+}
+
+// take asks for the piece of stock that an order takes.
+func (o *Offer) take(def *campaign.Offer, order string) campaign.TakeAsk {
+	ask := campaign.TakeAsk{Offer: o.Name, Stock: def.Stock, Order: order}
+	if len(o.Reserved) > 0 {
+		ask.ID = o.ID
+	}
+	return ask
+}
+
+// worth is what a payment counts for where sums are made, which are of one currency. A person
+// may have approved one in another.
+func (o *Offer) worth(paid campaign.Money) campaign.Money {
+	if paid.Currency != o.Price.Currency {
+		return campaign.Money{Currency: o.Price.Currency}
+	}
+	return paid
 }
 
 // tooLate records an order that no longer takes its offer. One that was paid in time
@@ -258,7 +286,7 @@ func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.
 func (r *runner) tooLate(o *Offer, e *campaign.Event, order string) {
 	paid := amount(e, r.p.def.Currency)
 	end, _ := o.endFor(order)
-	if o.State == campaign.OfferTaken || o.State == campaign.OfferWithdrawn {
+	if o.State == campaign.OfferTaken || o.State == campaign.OfferWithdrawn || o.Team != "" {
 		end = o.ClosedAt
 	}
 	switch {

@@ -20,15 +20,25 @@ type Team struct {
 	Joined int                `json:"joined,omitempty"`
 	EndsAt time.Time          `json:"ends_at"`
 	Leader bool               `json:"leader,omitempty"`
+	// ClosesAt is when nobody comes into it any more; zero: at its end.
+	ClosesAt time.Time `json:"closes_at,omitzero"`
+}
+
+// closes is the moment after which nobody comes into the team any more.
+func (t *Team) closes() time.Time {
+	if t.ClosesAt.IsZero() {
+		return t.EndsAt
+	}
+	return t.ClosesAt
 }
 
 // WaitsForTeam is the code of the team for whose members the journey waits, and until when;
 // ok is false where it waits for none.
 func (s *State) WaitsForTeam() (code string, until time.Time, ok bool) {
-	if s.Team == nil || s.Team.State != campaign.TeamOpen || !s.Waiting || s.Holdout || s.Ending != "" {
+	if s.Team == nil || s.Team.State != campaign.TeamOpen || !s.Waiting || s.Holdout || s.Ending != "" && !s.buys() {
 		return "", time.Time{}, false
 	}
-	return s.Team.Code, s.Team.EndsAt, true
+	return s.Team.Code, s.Team.closes(), true
 }
 
 // Teams reports whether teams come together in a journey.
@@ -61,37 +71,48 @@ func (r *runner) enterTeam(n *node, s *campaign.FormTeam) {
 		return
 	}
 	t := answer.Team
-	r.s.Team = &Team{Key: key, Step: n.id, Code: t.Code, State: campaign.TeamOpen, Size: t.Size, Joined: t.Joined, EndsAt: t.EndsAt, Leader: t.Leader}
+	r.inNewTeam(n, key, t, wanted, code, answer.Reason)
+	if t.State == campaign.TeamFormed {
+		r.teamFormed(n, t.ClosedAt, 0)
+		return
+	}
+	r.s.Waiting = true
+	r.tellTeam(n, s.Announce, s.Remind, s.Via, key, t.EndsAt)
+}
+
+// inNewTeam takes the team that she has come into. wanted is what she brought along and code
+// how that is read; reason is why that team did not take her.
+func (r *runner) inNewTeam(n *node, key string, t *campaign.Team, wanted, code, reason string) {
+	r.s.Team = &Team{
+		Key: key, Step: n.id, Code: t.Code, State: campaign.TeamOpen, Size: t.Size, Joined: t.Joined, EndsAt: t.EndsAt, ClosesAt: t.ClosesAt, Leader: t.Leader,
+	}
 	if wanted != "" && t.Code != code {
-		r.trace(campaign.TraceTeamNotJoined, n.id, "team", code, "reason", cmp.Or(answer.Reason, campaign.TeamUnknown))
+		r.trace(campaign.TraceTeamNotJoined, n.id, "team", code, "reason", cmp.Or(reason, campaign.TeamUnknown))
 	}
 	kind := campaign.TraceTeamJoined
 	if t.Leader {
 		kind = campaign.TraceTeamOpened
 	}
 	r.trace(kind, n.id, "team", t.Code, "joined", strconv.Itoa(t.Joined), "size", strconv.Itoa(t.Size), "until", r.p.local(t.EndsAt))
-	if t.State == campaign.TeamFormed {
-		r.teamFormed(n, t.ClosedAt, 0)
-		return
-	}
-	r.s.Waiting = true
-	if s.Announce != "" {
-		p := Pending{
-			Key: r.key(n.id, "announce"), Step: n.id, Message: s.Announce, Via: s.Via, Due: r.now, Team: key, Before: t.EndsAt, Visit: r.s.Visit,
-		}
+}
+
+// tellTeam tells her that she is in a team which lacks others, and plans the reminders.
+func (r *runner) tellTeam(n *node, announce string, remind []campaign.Reminder, via []string, key string, ends time.Time) {
+	if announce != "" {
+		p := Pending{Key: key + "/announce", Step: n.id, Message: announce, Via: via, Due: r.now, Team: key, Before: ends, Visit: r.s.Visit}
 		r.looked = key
 		if !r.send(&p) {
 			r.s.Pending = append(r.s.Pending, p)
 		}
 	}
-	for i, rem := range s.Remind {
-		due, ok := r.reminderDue(rem, t.EndsAt)
+	for i, rem := range remind {
+		due, ok := r.reminderDue(rem, ends)
 		if !ok {
 			r.trace(campaign.TraceNotSent, n.id, "message", rem.Send, "reason", campaign.ReasonPassed)
 			continue
 		}
 		r.s.Pending = append(r.s.Pending, Pending{
-			Key: r.key(n.id, part("remind", i)), Step: n.id, Message: rem.Send, Via: s.Via, Due: due, Team: key, Before: t.EndsAt, Visit: r.s.Visit,
+			Key: key + "/" + part("remind", i), Step: n.id, Message: rem.Send, Via: via, Due: due, Team: key, Before: ends, Visit: r.s.Visit,
 		})
 	}
 }

@@ -87,8 +87,12 @@ func (p *Program) AfterState(state State, in Input) (State, campaign.Decision, *
 func (r *runner) after(queue []*campaign.Event) {
 	for _, e := range queue {
 		r.reserved(e)
+		unvests := r.mayUnvest(e)
 		if r.refunded(e); r.asked != nil {
 			return
+		}
+		if unvests {
+			r.unreferred(r.pl.nodes[r.s.Step], e)
 		}
 		if r.approved(e); r.asked != nil {
 			return
@@ -126,6 +130,8 @@ type runner struct {
 
 	again  bool   // the event was not judged: the team was formed before it
 	looked string // the key of the team whose numbers are of this turn
+
+	counted bool // the order that is being judged has, or had, a place in a team
 }
 
 func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
@@ -159,6 +165,10 @@ func newRunner(p *Program, pl *plan, state State, in *Input) *runner {
 	if state.Call != nil {
 		c := *state.Call
 		r.s.Call = &c
+	}
+	if state.Referral != nil {
+		ref := *state.Referral
+		r.s.Referral = &ref
 	}
 	r.sent = slices.Clone(in.Sent)
 	r.facts = rules.Facts{Now: in.Now, Member: in.Member, Behaviour: in.Behaviour, Rewards: in.Rewards}
@@ -216,7 +226,7 @@ func (r *runner) through(queue []*campaign.Event) []*campaign.Event {
 		default:
 			return queue
 		}
-		if r.s.Ending != "" && len(r.s.Pending) == 0 && !r.stopped() {
+		if r.s.Ending != "" && len(r.s.Pending) == 0 && !r.ordered() && !r.stopped() {
 			r.over(r.s.Ending) // the last delayed message has fallen away
 		}
 	}
@@ -299,13 +309,22 @@ func (r *runner) enter(n *node) {
 		r.enterGoto(n, s)
 	case *campaign.End:
 		r.enterEnd(s)
+	case *campaign.FollowReferral:
+		r.enterRefer(n)
 	}
 }
 
 // event judges one event: may it end the journey, does the step wait for it, is it an
 // order for an offer, has it come too late, is it the goal.
 func (r *runner) event(e *campaign.Event) {
+	if campaign.ElsewhereReferred(e, r.in.ID.Campaign) {
+		return
+	}
 	if r.again = r.formedBefore(e); r.again || r.stopped() {
+		return
+	}
+	moved, again := r.bought(e)
+	if r.again = again; again || r.stopped() {
 		return
 	}
 	r.reserved(e)
@@ -320,10 +339,14 @@ func (r *runner) event(e *campaign.Event) {
 		r.leave(campaign.OutcomeExited)
 		return
 	}
+	waited := r.ordered()
+	r.counted = false
 	if r.order(e); r.asked != nil {
 		return
 	}
-	moved := false
+	if r.counted || !waited && r.ordered() {
+		return // whether it reaches the goal is judged when the team is complete
+	}
 	if r.s.Waiting && r.s.Ending == "" {
 		n := r.pl.nodes[r.s.Step]
 		switch s := n.step.(type) {
@@ -343,6 +366,10 @@ func (r *runner) event(e *campaign.Event) {
 			moved = r.isFormed(n, e)
 		case *campaign.CallService:
 			moved = r.called(n, s, e)
+		case *campaign.FollowReferral:
+			if moved = r.referred(n, e); r.asked != nil {
+				return
+			}
 		case *campaign.Send, *campaign.Wait, *campaign.MakeOffer, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag,
 			*campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto, *campaign.End: // wait for no event, or for an order, which was judged above
 		}
@@ -372,6 +399,11 @@ func (r *runner) judgeGoal(e *campaign.Event) {
 		r.goalBack(r.orderOf(r.s.GoalOrder))
 	}
 	if r.pl.OnGoal != campaign.GoalContinues && r.s.Ending == "" && r.s.Outcome == "" {
+		if r.ordered() { // she has paid, and is not taken out of her team
+			r.dropPendingWhere(campaign.ReasonLeft, func(p *Pending) bool { return p.Team != r.s.Team.Key })
+			r.finish(campaign.OutcomeConverted)
+			return
+		}
 		if r.s.Waiting && r.waitsForOffer() {
 			r.withdraw(r.s.Offer)
 		}
@@ -393,7 +425,10 @@ func (r *runner) nextDue() time.Time {
 	for i := range r.s.Pending {
 		earlier(r.s.Pending[i].Due)
 	}
-	if r.s.Waiting && r.s.Ending == "" {
+	switch {
+	case r.ordered():
+		earlier(r.s.Team.closes())
+	case r.s.Waiting && r.s.Ending == "":
 		earlier(r.stepDue())
 	}
 	return due
@@ -415,6 +450,8 @@ func (r *runner) stepDue() time.Time {
 		return r.s.Review.due()
 	case *campaign.FormTeam:
 		return r.s.Team.EndsAt
+	case *campaign.FollowReferral:
+		return r.referralDue()
 	case *campaign.Send: // its message is pending
 	case *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant, *campaign.Goto,
 		*campaign.End: // never wait
@@ -439,6 +476,10 @@ func (r *runner) fire(due time.Time) {
 	case *campaign.Await:
 		r.timedOut(n, s)
 	case *campaign.MakeOffer:
+		if r.ordered() {
+			r.boughtDue(n)
+			return
+		}
 		r.lapse(n)
 	case *campaign.Repeat:
 		r.nextRound(n, s)
@@ -450,6 +491,8 @@ func (r *runner) fire(due time.Time) {
 		r.teamDue(n)
 	case *campaign.CallService:
 		r.notCalled(n, s)
+	case *campaign.FollowReferral:
+		r.referralFires(n)
 	case *campaign.Send, *campaign.Choose, *campaign.Split, *campaign.Tag, *campaign.Untag, *campaign.Set, *campaign.Grant,
 		*campaign.Goto, *campaign.End:
 		r.fault = campaign.Errorf(campaign.CodeInternal, "step %s of journey %s has no timer", n.id, r.in.ID.Journey)
@@ -472,9 +515,10 @@ func (r *runner) since(t time.Time, seq int64) {
 	}
 }
 
-// finish ends the journey in its own course: delayed messages still go out first.
+// finish ends the journey in its own course: delayed messages still go out first, and a
+// team in which she has paid is waited for.
 func (r *runner) finish(outcome string) {
-	if len(r.s.Pending) > 0 {
+	if len(r.s.Pending) > 0 || r.ordered() {
 		r.s.Ending, r.s.Waiting = outcome, true
 		return
 	}
@@ -490,9 +534,13 @@ func (r *runner) leave(outcome string) {
 	if r.stopped() {
 		return
 	}
+	if r.leaveBought(campaign.RefundLeft); r.stopped() {
+		return
+	}
 	if r.s.Waiting && r.s.Ending == "" && r.waitsForOffer() {
 		r.withdraw(r.s.Offer)
 	}
+	r.leaveReferral()
 	r.withdrawReview()
 	r.giveUpCall(campaign.ReasonLeft)
 	for i := range r.s.Open {
@@ -518,7 +566,7 @@ func (r *runner) waitsForOffer() bool {
 		return false
 	}
 	_, ok := n.step.(*campaign.MakeOffer)
-	return ok && r.s.Offer != nil
+	return ok && r.s.Offer != nil && r.s.Offer.State == campaign.OfferOpen
 }
 
 // holds decides a condition; none holds always. One that cannot be decided does not

@@ -48,6 +48,15 @@ type world struct {
 	points     int64
 	goalRefund *campaign.GoalRefund
 	offersBack []campaign.OfferRefund
+	market     *market // of who buys together; nil: nobody does
+	refunds    []campaign.RefundEffect
+	told       []campaign.RefundTold
+
+	referrals []campaign.ReferralEffect
+	vests     []campaign.Answer // what is answered when a referral is to vest, one after the other; else that it may
+	vested    []campaign.VestAsk
+	measured  map[string]int64 // by what the last grant of a reward in steps was measured
+	endNow    bool             // the next turns end the journey at once
 }
 
 func compile(t testing.TB, source string) *journey.Program {
@@ -98,6 +107,7 @@ func enter(t testing.TB, p *journey.Program, name string, events ...campaign.Eve
 	w := &world{
 		t: t, p: p, member: campaign.Member{ID: "m-1", JoinedAt: noon.Add(-time.Hour)},
 		stock: map[string]int{}, budget: map[string]int64{}, offers: map[string]campaign.OfferEffect{}, reviews: map[string]campaign.Review{},
+		measured: map[string]int64{},
 	}
 	start := events[0].ID
 	w.events = slices.Clone(events)
@@ -148,7 +158,7 @@ func (w *world) take(now time.Time, types []string, questions []campaign.Behavio
 	w.now = now
 	in := journey.Input{
 		ID: w.id, Version: max(1, w.version), Now: now, Member: &w.member, Answers: map[string]campaign.Answer{},
-		Behaviour: map[campaign.Behaviour]campaign.BehaviourValue{}, Taken: map[string]int{}, Via: []string{"console"},
+		Behaviour: map[campaign.Behaviour]campaign.BehaviourValue{}, Taken: map[string]int{}, Via: []string{"console"}, EndNow: w.endNow,
 	}
 	for _, e := range w.events {
 		known := !e.Stored.After(now) && slices.Contains(types, e.Type)
@@ -171,7 +181,7 @@ func (w *world) take(now time.Time, types []string, questions []campaign.Behavio
 		}
 	}
 	for _, o := range w.offers {
-		if o.State == campaign.OfferTaken && !w.restocked(o.ID) {
+		if o.State == campaign.OfferTaken && !w.restocked(o.ID) || o.Ordered {
 			in.Taken[o.Offer]++
 		}
 	}
@@ -220,6 +230,8 @@ func (w *world) same(
 
 func (w *world) answer(ask *campaign.Ask) campaign.Answer {
 	switch {
+	case ask.Take != nil && w.market != nil:
+		w.market.left--
 	case ask.Take != nil:
 		left, limited := w.stock[ask.Take.Offer]
 		if limited && left == 0 {
@@ -237,13 +249,28 @@ func (w *world) answer(ask *campaign.Ask) campaign.Answer {
 		if limited {
 			w.budget[ask.Grant.Reward] = left - ask.Grant.Points
 		}
+		if ask.Grant.Value != nil {
+			w.measured[ask.Grant.Reward] = *ask.Grant.Value
+		}
 		w.grants = append(w.grants, ask.Grant.Reward)
-		w.points += ask.Grant.Points
-		w.led = append(w.led, &led{ask.Grant.Order, ask.Grant.Reward, ask.Grant.Points, 0})
+		if ask.Grant.To == "" {
+			w.points += ask.Grant.Points
+		}
+		w.led = append(w.led, &led{ask.Grant.Order, ask.Grant.Reward, ask.Grant.To, ask.Grant.Points, 0})
 	case ask.ClawBack != nil:
 		return w.clawBack(ask.ClawBack)
+	case ask.Team != nil && w.market != nil:
+		return w.market.answer(w, ask)
 	case ask.Team != nil:
 		return w.teams.answer(ask, w.now)
+	case ask.Vest != nil:
+		w.vested = append(w.vested, *ask.Vest)
+		if len(w.vests) > 0 {
+			a := w.vests[0]
+			w.vests = w.vests[1:]
+			return a
+		}
+		return campaign.Answer{OK: true, Success: 1}
 	}
 	return campaign.Answer{OK: true}
 }
@@ -261,11 +288,19 @@ func (w *world) apply(d *campaign.Decision) {
 			if old := w.offers[o.ID]; old.State != campaign.OfferWithdrawn && old.State != campaign.OfferLapsed {
 				w.t.Fatalf("offer %s is opened again, and is %q", o.ID, old.State)
 			}
-		} else if old, ok := w.offers[o.ID]; ok == (o.State == campaign.OfferOpen) || ok && old.State != campaign.OfferOpen {
+		} else if old, ok := w.offers[o.ID]; o.State == campaign.OfferOpen && (o.Ordered || o.GaveBack) {
+			if !ok || old.State != campaign.OfferOpen || old.Ordered == o.Ordered {
+				w.t.Fatalf("offer %s, which was %+v, is now %+v", o.ID, old, o)
+			}
+		} else if ok == (o.State == campaign.OfferOpen) || ok && old.State != campaign.OfferOpen {
 			w.t.Fatalf("offer %s goes from %q to %q", o.ID, old.State, o.State)
+		}
+		if o.GaveBack {
+			w.market.back(o.Offer)
 		}
 		w.offers[o.ID] = o
 	}
+	w.refunds, w.told = append(w.refunds, d.RefundsAsked...), append(w.told, d.RefundsTold...)
 	for _, r := range d.Reviews {
 		old, ok := w.reviews[r.Key]
 		switch {
@@ -295,6 +330,7 @@ func (w *world) apply(d *campaign.Decision) {
 		}
 		w.member.Attributes[name] = value
 	}
+	w.referrals = append(w.referrals, d.Referrals...)
 	w.trace = append(w.trace, d.Trace...)
 	w.exposed = append(w.exposed, d.Exposures...)
 	if d.Goal != nil {

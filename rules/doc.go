@@ -32,7 +32,7 @@
 //	mask(member.phone)                               138****5678; 王*; the middle is hidden
 //
 // Money is a type of its own. It is compared with money, added to and subtracted from
-// money, and multiplied by a whole number; too large a result is an error and never
+// money, multiplied by a whole number, and divided by money; too large a result is an error and never
 // wraps. A span in a literal is written as in CEL ("168h") or as elsewhere in a campaign
 // ("7d"). Times know the campaign's timezone, so now.getHours() is the hour there.
 //

@@ -101,7 +101,8 @@ func New(def *campaign.Definition) (*Env, []Issue) {
 // declare collects the attributes and properties that expressions can read.
 func (e *Env) declare() {
 	for _, p := range e.def.Member {
-		hard := slices.Contains(memberBuiltIns, p.Name) && (!slices.Contains(memberSoft, p.Name) || p.Type != campaign.TypeString)
+		hard := slices.Contains(memberBuiltIns, p.Name) && (!slices.Contains(memberSoft, p.Name) || p.Type != campaign.TypeString) ||
+			p.Name == fieldLevel && e.def.HasLevels()
 		if celTypes[p.Type] != nil && !hard {
 			e.attributes = append(e.attributes, p)
 		}

@@ -68,6 +68,7 @@ func TestValues(t *testing.T) {
 		`event.time.getDayOfWeek()`:                    int64(4),
 		// Money.
 		`event.amount >= money("199")`:                true,
+		`event.amount / money("10.00") == 19`:         true,
 		`money("9.9") == start.amount`:                true,
 		`event.amount + start.amount`:                 cny(20890),
 		`event.amount - start.amount`:                 cny(18910),
@@ -213,6 +214,8 @@ func TestEvaluationErrors(t *testing.T) {
 		`-member.spent - member.spent > money("1")`:        "too large",
 		`start.amount > money("1")`:                        "cannot compare USD and CNY",
 		`start.amount + money("1") == money("2")`:          "cannot add USD and CNY",
+		`start.amount / money("1") == 2`:                   "cannot divide USD by CNY",
+		`event.amount / (money("1") - money("1")) == 2`:    "division by an amount of 0",
 		`10 / (member.points - 320) > 1`:                   "division by zero",
 		`member.tags[9] == "x"`:                            "index out of bounds",
 		`money(member.city) == money("1")`:                 "is not an amount of money",

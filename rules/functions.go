@@ -123,6 +123,7 @@ func (e *Env) options() []cel.EnvOption {
 		cel.Function(operators.Add, cel.Overload("add_money", []*cel.Type{money, money}, money)),
 		cel.Function(operators.Subtract, cel.Overload("subtract_money", []*cel.Type{money, money}, money)),
 		cel.Function(operators.Multiply, cel.Overload("multiply_money_int", []*cel.Type{money, cel.IntType}, money)),
+		cel.Function(operators.Divide, cel.Overload("divide_money", []*cel.Type{money, money}, cel.IntType)),
 		cel.Function(operators.Negate, cel.Overload("negate_money", []*cel.Type{money}, money)),
 	}
 	for _, op := range []string{operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals} {

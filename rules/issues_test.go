@@ -70,7 +70,7 @@ func TestIssues(t *testing.T) {
 		{`event.amount > "199"`, ">", "money and string", `write money("199")`},
 		{`3 * event.amount > money("1")`, "*", "int and money", "on the left"},
 		{`event.amount * 0.9 > money("1")`, "*", "money and number", "whole number"},
-		{`event.amount / 2 > money("1")`, "/", "money and int", "cannot be divided"},
+		{`event.amount / 2 > money("1")`, "/", "money and int", "divided by money alone"},
 		{`event.amount.minor > 1`, "minor", "no field `minor`", ""},
 		{`member.score == 1`, "==", "number and int", "write 1.0"},
 		{`member.score * double(member.points) == member.points`, "==", "number and int", "double(x)"},

@@ -180,7 +180,7 @@ func pairHint(operator string, args []string, values []ast.Expr) string {
 	case slices.Contains(args, "money") && operator == operators.Multiply:
 		return "money stands on the left and a whole number on the right, such as offer.price * 3"
 	case slices.Contains(args, "money") && operator == operators.Divide, operator == operators.Modulo && slices.Contains(args, "money"):
-		return "money cannot be divided, because a part of a cent would be lost"
+		return `money is divided by money alone, which gives how many whole times it goes in: event.amount / money("10.00")`
 	case operator == operators.Add && is("string", "money"):
 		return "make money a text: yuan(x)"
 	case operator == operators.Add && is("string", "time"):

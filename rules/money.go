@@ -17,7 +17,7 @@ import (
 // moneyType is money in expressions. It is nothing that CEL knows, so no number can be
 // taken for it by mistake.
 var moneyType = types.NewObjectType("money",
-	traits.AdderType, traits.ComparerType, traits.MultiplierType, traits.SubtractorType, traits.NegatorType)
+	traits.AdderType, traits.ComparerType, traits.MultiplierType, traits.DividerType, traits.SubtractorType, traits.NegatorType)
 
 // moneyValue is an amount in an expression.
 type moneyValue struct{ campaign.Money }
@@ -66,6 +66,22 @@ func (m moneyValue) Multiply(other ref.Val) ref.Val {
 		return types.WrapErr(errMoneyRange)
 	}
 	return moneyValue{campaign.Money{Minor: product, Currency: m.Currency}}
+}
+
+// Divide implements traits.Divider: how many whole times one amount goes into another.
+func (m moneyValue) Divide(other ref.Val) ref.Val {
+	o, ok := other.(moneyValue)
+	switch {
+	case !ok:
+		return types.MaybeNoSuchOverloadErr(other)
+	case m.Currency != o.Currency:
+		return types.WrapErr(fmt.Errorf("cannot divide %s by %s", m.Currency, o.Currency))
+	case o.Minor == 0:
+		return types.WrapErr(errors.New("division by an amount of 0"))
+	case m.Minor == math.MinInt64 && o.Minor == -1:
+		return types.WrapErr(errMoneyRange)
+	}
+	return types.Int(m.Minor / o.Minor)
 }
 
 func multiply(a, b int64) (int64, bool) {

@@ -273,6 +273,10 @@ func (e *Env) operand(x ast.Expr) operand {
 	return nil
 }
 
+// pointsNow are a member's points without what is past its end and not booked as such yet.
+const pointsNow = "(m.points - case when m.points_end <= statement_timestamp() then (select coalesce(sum(b.remaining), 0) from point_batches b" +
+	" where b.member = m.id and b.remaining > 0 and b.ends_at <= statement_timestamp()) else 0 end)"
+
 func (e *Env) memberOperand(name string) operand {
 	if p, ok := e.attribute(name); ok {
 		switch p.Type {
@@ -287,10 +291,14 @@ func (e *Env) memberOperand(name string) operand {
 	switch name {
 	case "id", "source", "inviter":
 		return textOperand{column: "m." + name}
-	case "level":
+	case fieldLevel:
+		if e.def.HasLevels() {
+			// A campaign's name holds no character that would have to be escaped.
+			return textOperand{column: "coalesce(m.levels ->> '" + e.def.Name + "', '')"}
+		}
 		return textOperand{attribute: name}
 	case "points":
-		return wholeOperand("m.points")
+		return wholeOperand(pointsNow)
 	case "joined_at":
 		return joinedOperand{}
 	}

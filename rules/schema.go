@@ -94,6 +94,11 @@ func checkNames(def *campaign.Definition) []Issue {
 	for _, p := range def.Member {
 		where := "member." + p.Name
 		switch {
+		case p.Name == fieldLevel && def.HasLevels():
+			issues = append(issues, Issue{
+				Where: where, Check: checkReserved, Message: "`level` is what the campaign's points give; it cannot be declared beside `points.levels`",
+				Hint: "leave it out: member.level is one of the levels, or the empty text",
+			})
 		case slices.Contains(memberSoft, p.Name) && p.Type != campaign.TypeString:
 			issues = append(issues, Issue{
 				Where: where, Check: checkReserved, Message: "`" + p.Name + "` is built in and a string; it cannot be declared as " + string(p.Type),
@@ -268,10 +273,22 @@ func (e *Env) memberObject() *object {
 	})
 	o.add(benefitsField())
 	for i, of := range softFields {
+		if e.def.HasLevels() && memberSoft[i] == fieldLevel {
+			of = func(m *campaign.Member) string { return m.Levels[e.def.Name] }
+		}
 		str(memberSoft[i], slotSoft+i, of)
+	}
+	if e.def.HasLevels() {
+		for _, l := range e.def.Points.Levels {
+			o.fields[fieldLevel].oneOf = append(o.fields[fieldLevel].oneOf, l.Name)
+		}
 	}
 	return o
 }
+
+// fieldLevel is a member's level: the one that the campaign's points give her, or an
+// attribute of that name where the campaign has no levels.
+const fieldLevel = "level"
 
 // softFields reads the built-in fields that may be declared too, in the order of memberSoft.
 var softFields = []func(*campaign.Member) string{

@@ -34,7 +34,7 @@ func StartScope(event string) Scope { return Scope{Event: []string{event}, Budge
 func TriggerScope(j *campaign.Journey, events ...string) Scope {
 	_, offers := moves(j.Steps)
 	return Scope{
-		Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Budgets: true,
+		Event: slices.Clone(events), Start: startEvents(j), HasStart: true, Offer: offers, Team: j.Steps.ComeTogether(), Budgets: true,
 		Answers: answersOf(j), Calls: callsOf(j),
 	}
 }
@@ -50,7 +50,7 @@ func StepScope(j *campaign.Journey) Scope {
 		events = append(events, campaign.EventOrderPaid)
 	}
 	return Scope{
-		Event: events, Start: starts, HasStart: true, Offer: offers, Team: len(j.Steps.Teams()) > 0, Budgets: true, Answers: answersOf(j), Calls: callsOf(j),
+		Event: events, Start: starts, HasStart: true, Offer: offers, Team: j.Steps.ComeTogether(), Budgets: true, Answers: answersOf(j), Calls: callsOf(j),
 	}
 }
 
@@ -66,6 +66,21 @@ func MessageScope(def *campaign.Definition) Scope {
 		sc.Team = sc.Team || of.Team
 		sc.Answers = append(sc.Answers, of.Answers...)
 		sc.Calls = joinCalls(sc.Calls, of.Calls)
+	}
+	return sc
+}
+
+// ReversalScope is the scope of the condition under which an event takes back what a rule
+// of points gave for another one, which is `start`.
+func ReversalScope(gave, event string) Scope {
+	return Scope{Event: []string{event}, Start: []string{gave}, HasStart: true}
+}
+
+// PointGroupScope is the scope of what parts members in rankings.
+func PointGroupScope(p *campaign.Points) Scope {
+	var sc Scope
+	for i := range p.Rules {
+		sc.Event = append(sc.Event, p.Rules[i].Event)
 	}
 	return sc
 }
@@ -93,7 +108,8 @@ func moves(steps campaign.Steps) (events []string, offers bool) {
 		case *campaign.MakeOffer:
 			offers = true
 		case *campaign.Send, *campaign.Wait, *campaign.Choose, *campaign.Split, *campaign.Repeat, *campaign.Tag, *campaign.Untag, *campaign.Set,
-			*campaign.Grant, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Goto, *campaign.End: // wait for no event
+			*campaign.Grant, *campaign.AskQuestion, *campaign.OpenReview, *campaign.FormTeam, *campaign.CallService, *campaign.Goto, *campaign.End,
+			*campaign.FollowReferral: // wait for no event that other steps could read
 		}
 		for _, block := range campaign.Children(s) {
 			inner, makes := moves(block.Steps)

@@ -106,6 +106,9 @@ func (b *behaviour) heard(l *life, e *campaign.Event) {
 func (b *behaviour) decided(l *life, w *walk, d *campaign.Decision) {
 	for i := range d.Offers {
 		o := &d.Offers[i]
+		if o.State == campaign.OfferOpen && (o.Ordered || o.GaveBack) {
+			continue // it was open before
+		}
 		if o.State == campaign.OfferOpen {
 			b.offers = append(b.offers, *o)
 		}
@@ -126,6 +129,7 @@ func (b *behaviour) decided(l *life, w *walk, d *campaign.Decision) {
 		}
 	}
 	b.decide(l, w, d)
+	b.refunds(l, d)
 	if len(b.r.waits) == 0 {
 		return
 	}

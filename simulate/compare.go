@@ -106,6 +106,20 @@ func numbers(r *Report) (list []Difference) {
 			add(section, "stock runs out on day", "day", r.dayOf(o.RunsOut))
 		}
 	}
+	if p := r.Points; p != nil {
+		for i := range p.Rules {
+			w := &p.Rules[i]
+			section := "points rule " + w.Rule
+			add(section, "events", "count", float64(w.Gains))
+			add(section, "points", "count", float64(w.Points))
+			add(section, "taken back", "count", float64(w.Reversed))
+		}
+		for _, l := range p.Levels {
+			add("level "+l.Level, "risen to", "count", float64(l.Risen))
+			add("level "+l.Level, "fallen from", "count", float64(l.Fallen))
+		}
+		add("points", "expired", "count", float64(p.Expired))
+	}
 	for i := range r.Rewards {
 		w := &r.Rewards[i]
 		section := "reward " + w.Reward

@@ -21,6 +21,7 @@ const (
 	derivedTakes  = 30 * definitions.Million / 100
 	derivedGoal   = 20 * definitions.Million / 100
 	derivedTeam   = 40 * definitions.Million / 100
+	derivedTimes  = 5 // what gives points
 	derivedRefund = 2 * definitions.Million / 100
 	derivedLate   = 2 * definitions.Million / 100
 
@@ -43,6 +44,7 @@ func Derive(p *Plan, now time.Time) *definitions.Population {
 	d.starts()
 	d.waits()
 	d.services()
+	d.points()
 	d.refunds()
 	return d.pop
 }
@@ -109,6 +111,8 @@ func (d *derivation) starts() {
 			switch {
 			case s.API:
 				r.Enter = j.Name
+			case s.Event == campaign.EventLevelChanged:
+				continue // it comes of points
 			case s.Event != "":
 				e, _ := d.p.def.Event(s.Event)
 				r.Do, r.With = e, d.with(e, s.When, func(event *campaign.Event) bool { return d.admits(j, k, event) })
@@ -155,7 +159,8 @@ func (d *derivation) admits(j *campaign.Journey, start int, e *campaign.Event) b
 				behaviour[b] = campaign.BehaviourValue{Count: campaign.Unlimited}
 			}
 		}
-		_, why, err := d.p.program.Admit(c, journey.Entrant{Campaign: d.p.def.Name, Member: &m, Event: e, Now: now, Behaviour: behaviour})
+		told := d.p.told(*e)
+		_, why, err := d.p.program.Admit(c, journey.Entrant{Campaign: d.p.def.Name, Member: &m, Event: &told, Now: now, Behaviour: behaviour})
 		return err == nil && why == ""
 	}
 	return false
@@ -167,6 +172,9 @@ func (d *derivation) waits() {
 		for _, s := range d.p.journeys[j.Name].order {
 			if s, ok := s.(*campaign.Await); ok {
 				for _, typ := range s.Events {
+					if typ == campaign.EventLevelChanged {
+						continue // it comes of points
+					}
 					e, _ := d.p.def.Event(typ)
 					d.add(definitions.Reaction{
 						On: definitions.Trigger{Kind: definitions.OnWait, Name: typ}, Do: e, With: d.with(e, s.When, nil),
@@ -180,7 +188,22 @@ func (d *derivation) waits() {
 					After: definitions.Span{From: max(time.Second, (s.For / 24).Truncate(time.Second)), To: s.For},
 				})
 			}
+			if _, ok := s.(*campaign.FollowReferral); ok {
+				q := &d.p.def.Referral.Qualifies
+				e, _ := d.p.def.Event(q.Event)
+				d.add(definitions.Reaction{
+					On: definitions.Trigger{Kind: definitions.OnEvent, Name: campaign.EventReferralBound}, Do: e, With: d.with(e, q.When, nil),
+					Chance: derivedAwait, After: definitions.Span{From: q.Within / 24, To: q.Within}, Times: 1,
+				})
+			}
 			if _, ok := s.(*campaign.FormTeam); ok {
+				within := d.shortestTeam()
+				d.add(definitions.Reaction{
+					On: definitions.Trigger{Kind: definitions.OnWait, Name: campaign.EventTeamFormed}, Do: &campaign.EventType{Name: campaign.EventTeamFormed},
+					Chance: derivedTeam, After: definitions.Span{From: within / 24, To: within}, Times: 1,
+				})
+			}
+			if s, ok := s.(*campaign.MakeOffer); ok && s.Team != nil {
 				within := d.shortestTeam()
 				d.add(definitions.Reaction{
 					On: definitions.Trigger{Kind: definitions.OnWait, Name: campaign.EventTeamFormed}, Do: &campaign.EventType{Name: campaign.EventTeamFormed},
@@ -201,7 +224,7 @@ func (d *derivation) waits() {
 				})
 			}
 		}
-		if j.Goal != nil {
+		if j.Goal != nil && j.Goal.Event != campaign.EventLevelChanged {
 			e, _ := d.p.def.Event(j.Goal.Event)
 			with := d.with(e, j.Goal.When, nil)
 			if !slices.ContainsFunc(d.pop.Behaviour, func(r definitions.Reaction) bool {
@@ -224,8 +247,31 @@ func (d *derivation) shortestTeam() time.Duration {
 		for _, s := range d.p.def.Journeys[i].Steps.Teams() {
 			shortest = min(shortest, s.Within)
 		}
+		for _, s := range d.p.def.Journeys[i].Steps.Together() {
+			if o, ok := d.p.def.Offer(s.Offer); ok && o.Team != nil {
+				shortest = min(shortest, o.Team.Within)
+			}
+		}
 	}
 	return shortest
+}
+
+// points lets members do what gives points, a few times, where nothing else makes them.
+func (d *derivation) points() {
+	if d.p.def.Points == nil {
+		return
+	}
+	for i := range d.p.def.Points.Rules {
+		r := &d.p.def.Points.Rules[i]
+		e, ok := d.p.def.Hears(r.Event)
+		if !ok || slices.ContainsFunc(d.pop.Behaviour, func(b definitions.Reaction) bool { return b.Do != nil && b.Do.Name == e.Name }) {
+			continue
+		}
+		d.add(definitions.Reaction{
+			On: definitions.Trigger{Kind: definitions.OnArrive}, Do: e, With: d.with(e, r.When, nil),
+			Chance: derivedAwait, After: definitions.Span{To: 14 * 24 * time.Hour}, Times: derivedTimes,
+		})
+	}
 }
 
 func (d *derivation) refunds() {
@@ -282,7 +328,7 @@ func (d *derivation) with(e *campaign.EventType, when string, lets func(*campaig
 		if e.Name == campaign.EventOrderPaid && (p.Name == campaign.PropertyOrder || p.Name == campaign.PropertyAmount) && !read {
 			continue // made when it happens
 		}
-		if e.Name == eventRefunded && p.Name == campaign.PropertyOrder {
+		if e.Name == eventRefunded && p.Name == campaign.PropertyOrder || campaign.IsReferralEvent(e.Name) && p.Type == campaign.TypeBool {
 			continue
 		}
 		var list []definitions.Given

@@ -12,6 +12,11 @@ import (
 
 // answers knows her past, as the store does.
 func (l *life) answers(questions []campaign.Behaviour) map[campaign.Behaviour]campaign.BehaviourValue {
+	return l.answersAt(questions, l.now)
+}
+
+// answersAt is answers as of a moment.
+func (l *life) answersAt(questions []campaign.Behaviour, now time.Time) map[campaign.Behaviour]campaign.BehaviourValue {
 	if len(questions) == 0 {
 		return nil
 	}
@@ -26,12 +31,12 @@ func (l *life) answers(questions []campaign.Behaviour) map[campaign.Behaviour]ca
 		}
 		after := time.Unix(0, 0)
 		if q.Within > 0 {
-			after = l.now.Add(-q.Within)
+			after = now.Add(-q.Within)
 		}
 		var v campaign.BehaviourValue
 		for i := range l.events {
 			e := &l.events[i]
-			if e.Type != q.Event || !e.Time.After(after) || e.Time.After(l.now) {
+			if e.Type != q.Event || !e.Time.After(after) || e.Time.After(now) {
 				continue
 			}
 			if q.Function == "sum" {

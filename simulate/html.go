@@ -106,7 +106,7 @@ func (v *versionPage) charts() {
 		w := &r.Rewards[k]
 		note := "no budget"
 		if w.Budget > 0 {
-			note = r.runs("budget", w.Budget, w.used, w.RunsOut)
+			note = w.budget(r)
 		}
 		if w.PerDay > 0 {
 			note += "; " + w.daily()
@@ -360,6 +360,7 @@ th{font-weight:600;color:#5d6b64}th:first-child,td:first-child{text-align:left}t
 <div class="card"><h3>Members by how many messages they get</h3>{{$v.Spread}}</div></div>
 {{if $r.Offers}}<h2>Offers</h2><div class="card"><table><tr><th></th><th>opened</th><th>taken</th><th>lapsed</th><th>withdrawn</th><th>open</th><th>paid, not taken</th><th>revenue</th></tr>{{range $r.Offers}}<tr><td>{{.Offer}}</td><td>{{number .Opened}}</td><td>{{number .Taken}}</td><td>{{number .Lapsed}}</td><td>{{number .Withdrawn}}</td><td>{{number .Open}}</td><td>{{number .Refused}}</td><td>{{money $r .Revenue}}</td></tr>{{end}}</table></div>{{end}}
 {{if $r.Rewards}}<h2>Rewards</h2><div class="card"><table><tr><th></th><th>granted</th><th>points</th><th>refused</th></tr>{{range $r.Rewards}}<tr><td>{{.Reward}}</td><td>{{number .Granted}}</td><td>{{number .Points}}</td><td>{{number (sum .Refused)}}</td></tr>{{end}}</table></div>{{end}}
+{{with $r.Points}}<h2>Points</h2><div class="card"><table><tr><th></th><th>events</th><th>points</th><th>over a day</th><th>too often</th><th>taken back</th></tr>{{range .Rules}}<tr><td>{{.Rule}}</td><td>{{number .Gains}}</td><td>{{number .Points}}</td><td>{{number .RefusedPerDay}}</td><td>{{number .RefusedPerMember}}</td><td>{{number .Reversed}}</td></tr>{{end}}</table>{{range .Levels}}<p>level {{.Level}}: {{number .Risen}} rose to it, {{number .Fallen}} fell from it</p>{{end}}{{if .Expired}}<p>{{number .Expired}} points passed their end</p>{{end}}</div>{{end}}
 {{if $r.Reviews}}<h2>Reviews for people</h2><div class="card"><table>{{range $r.Reviews}}<tr><td>{{.Name}}</td><td>{{number .Count}}</td></tr>{{end}}</table></div>{{end}}
 {{if $r.Faults}}<h2 class="out">Expressions that could not be worked out</h2><div class="card"><table>{{range $r.Faults}}<tr><td>{{.Name}}</td><td>{{number .Count}}</td></tr>{{end}}</table></div>{{end}}
 {{end}}</main></body></html>

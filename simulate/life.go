@@ -30,6 +30,7 @@ type life struct {
 	taken   map[string]int
 	granted map[string][]time.Time    // by reward
 	got     map[string]int64          // points or pieces, by reward
+	backs   map[string]int64          // points that were taken back or owed, by reward
 	asks    map[string]int64          // how often a reward in steps was asked for
 	pieces  map[string]campaign.Piece // coupons and benefits that she was granted last, by reward
 	coupons map[string][]coupon       // by reward
@@ -39,12 +40,14 @@ type life struct {
 	queue    queue
 	reviews  map[string]bool
 	teams    map[string]campaign.Team // that she came into, by code
+	seats    map[string]bool          // orders that have, or had, a place in a team
 
 	asked     int
 	sweeps    bool        // an hourly sweep may let her in
 	nextSweep time.Time   // while sweeps
 	moments   []time.Time // the next of each schedule of the plan; zero: there is none
 	behaviour map[campaign.Behaviour]campaign.BehaviourValue
+	purse     purse
 }
 
 // walk is one entry into a journey.
@@ -102,6 +105,7 @@ func (l *life) run(until time.Time) error {
 		at, w, sweep := l.next()
 		if at.IsZero() || at.After(until) {
 			l.now = until
+			l.settle()
 			return nil
 		}
 		if still++; !at.Equal(last) {
@@ -118,7 +122,9 @@ func (l *life) run(until time.Time) error {
 
 // step does what next has found.
 func (l *life) step(at time.Time, w *walk, sweep bool) error {
-	switch l.now = at; {
+	l.now = at
+	l.settle()
+	switch {
 	case w != nil:
 		return l.turn(w)
 	case sweep:
@@ -191,12 +197,17 @@ func (l *life) store(e campaign.Event) error {
 			l.member.JoinedAt, l.member.Source = e.Time, "event"
 		}
 	}
+	e = l.p.told(e)
+	l.bound(&e)
 	e.Member, e.Seq, e.Stored = l.member.ID, int64(len(l.events)+1), l.now
 	l.events = append(l.events, e)
 	stored := &l.events[len(l.events)-1]
 	l.pay(stored)
 	l.watch.happened(l, stored)
 	var list []attempt
+	if l.points(stored) {
+		list = l.bySegment(nil) // segments may ask for points and levels
+	}
 	for _, c := range l.p.starts[e.Type] {
 		list = append(list, attempt{c, stored})
 	}
@@ -260,12 +271,14 @@ func (l *life) turn(w *walk) error {
 		if err != nil {
 			return err
 		}
-		if ask.Grant != nil && answer.OK {
-			gifts = append(gifts, gift{ask.Grant, &answer})
-			points += ask.Grant.Points + answer.Points
+		if g := ask.Grant; g != nil && answer.OK && g.To == "" {
+			gifts = append(gifts, gift{g, &answer})
+			points += g.Points + answer.Points
 		}
 		for _, b := range answer.ClawedBack {
-			points, back = points-b.Points, back+b.Points
+			if b.Member == "" {
+				points, back = points-b.Points, back+b.Points
+			}
 		}
 		l.watch.answered(l, w, ask, answer)
 		if in.Answers == nil {
@@ -287,7 +300,7 @@ func (l *life) answer(w *walk, ask *campaign.Ask, points int64) (campaign.Answer
 		return campaign.Answer{OK: true}, nil
 	case ask.Grant != nil:
 		g := ask.Grant
-		if g.PerMember != nil {
+		if g.PerMember != nil && g.To == "" {
 			after := time.Unix(0, 0)
 			if g.PerMember.Every > 0 {
 				after = l.now.Add(-g.PerMember.Every)
@@ -306,8 +319,12 @@ func (l *life) answer(w *walk, ask *campaign.Ask, points int64) (campaign.Answer
 		if !known {
 			return campaign.Answer{}, campaign.Errorf(campaign.CodeInternal, "campaign %s has no reward %s", l.p.def.Name, g.Reward)
 		}
-		worth, lack := l.worth(reward, g.Value)
-		if reward.BudgetPerMember > 0 && l.got[g.Reward]+worth > reward.BudgetPerMember {
+		worthOf := l.worth
+		if g.To != "" {
+			worthOf = worthToOther
+		}
+		worth, lack := worthOf(reward, g.Value)
+		if reward.BudgetPerMember > 0 && g.To == "" && l.got[g.Reward]+worth > reward.BudgetPerMember {
 			return campaign.Answer{Reason: campaign.RefusedPerMember}, nil
 		}
 		if lack != "" {
@@ -328,21 +345,31 @@ func (l *life) answer(w *walk, ask *campaign.Ask, points int64) (campaign.Answer
 		if k := l.shared(takes, limits...); k >= 0 && k == today {
 			return campaign.Answer{Reason: campaign.RefusedPerDay}, nil
 		} else if k >= 0 {
+			if reward.PauseAt > 0 {
+				return campaign.Answer{Reason: campaign.RefusedPaused}, nil
+			}
 			return campaign.Answer{Reason: campaign.RefusedBudget}, nil
 		}
 		if l.granted == nil {
 			l.granted = map[string][]time.Time{}
 		}
-		l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
-		answer := campaign.Answer{OK: true, Points: l.paid(reward, worth), Piece: l.piece(reward)}
+		var answer campaign.Answer
+		if g.To == "" {
+			l.granted[g.Reward] = append(l.granted[g.Reward], l.now)
+			answer = campaign.Answer{OK: true, Points: l.paid(reward, worth), Piece: l.piece(reward)}
+		} else {
+			answer = l.toOther(reward, worth)
+		}
 		if g.Order != "" {
-			l.led = append(l.led, &ledGrant{walk: w, order: g.Order, reward: g.Reward, worth: worth, piece: answer.Piece})
+			l.led = append(l.led, &ledGrant{walk: w, ask: g, order: g.Order, reward: g.Reward, member: g.To, worth: worth, piece: answer.Piece})
 		}
 		return answer, nil
 	case ask.ClawBack != nil:
 		return campaign.Answer{OK: true, ClawedBack: l.clawBack(w, ask.ClawBack, points)}, nil
 	case ask.Team != nil:
 		return l.team(ask.Key, ask.Team), nil
+	case ask.Vest != nil:
+		return campaign.Answer{OK: true, Success: 1}, nil
 	}
 	return campaign.Answer{}, campaign.Errorf(campaign.CodeUnavailable,
 		"the core asks %s, which this build cannot rehearse: update banyan", nameOf(ask))
@@ -378,11 +405,15 @@ func (l *life) book(w *walk, state journey.State, d *campaign.Decision, gifts []
 		}
 	}
 	for i := range d.Offers {
-		if o := &d.Offers[i]; o.State == campaign.OfferTaken {
+		o := &d.Offers[i]
+		switch {
+		case o.Ordered, o.State == campaign.OfferTaken && o.Team == "":
 			if l.taken == nil {
 				l.taken = map[string]int{}
 			}
 			l.taken[o.Offer]++
+		case o.GaveBack:
+			l.taken[o.Offer]--
 		}
 	}
 	l.restock(d)
@@ -397,6 +428,7 @@ func (l *life) book(w *walk, state journey.State, d *campaign.Decision, gifts []
 		l.have(g)
 	}
 	l.member.Points -= back
+	l.drawBacks()
 	l.member.Benefits = l.benefits
 	if len(gifts) > 0 || back > 0 || !d.Member.Empty() {
 		l.change(d.Member)

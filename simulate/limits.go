@@ -205,3 +205,11 @@ func (k *counter) remains(limit int, _ time.Time, _ int) int64 {
 	}
 	return l.left(k.taken[limit])
 }
+
+// back gives one back of a limit.
+func (k *counter) back(limit int) {
+	if _, known := k.left[limit]; known {
+		k.left[limit]++
+		k.taken[limit]--
+	}
+}

@@ -115,6 +115,26 @@ func TestTheBudgetOfADayIsDecidedInTheOrderOfTime(t *testing.T) {
 	}
 }
 
+// A reward that pauses gives what it does not keep back, and says so.
+func TestARewardPausesInARehearsal(t *testing.T) {
+	t.Parallel()
+	p := planFrom(t, strings.Replace(shop, "bonus: {points: 10, budget: 250}", "bonus: {points: 10, budget: {total: 250, pause_at: 105}}", 1))
+	cfg := Config{Plan: p, From: first, Span: 30 * day, People: Made(p, populationFrom(t, p, shopPopulation), 300, 1, first, 30*day)}
+	asOneClock(t, cfg)
+	r, err := Rehearse(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := r.Rewards[0]
+	if w.Granted != 14 || w.PauseAt != 105 || w.RunsOut.IsZero() || len(w.Refused) == 0 || w.Refused[0].Name != campaign.RefusedPaused {
+		t.Errorf("%+v", w)
+	}
+	var text strings.Builder
+	if err := r.Text(&text); err != nil || !strings.Contains(text.String(), "budget until it pauses 145: RUNS OUT") {
+		t.Error(text.String(), err)
+	}
+}
+
 // What is left of a budget is known to everybody at every moment as one clock for all
 // would have it, also where the question decides who takes from it.
 func TestWhatIsLeftIsKnownInTheOrderOfTime(t *testing.T) {

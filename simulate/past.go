@@ -55,6 +55,9 @@ func PastOf(p *Plan, members []campaign.Member, events []PastEvent, from time.Ti
 			continue
 		}
 		known[e.ID] = true
+		if e.Type == campaign.EventLevelChanged {
+			continue // the rehearsal comes to levels of its own
+		}
 		if _, declared := p.def.Hears(e.Type); !declared {
 			past.Ignored++
 			continue

@@ -132,7 +132,7 @@ func NewPlan(def *campaign.Definition) (*Plan, error) {
 		}
 		unit := unitOf(r)
 		if r.Budget > 0 {
-			p.limits = append(p.limits, limit{reward: r.Name, most: int(r.Budget / unit), budget: r.Budget, unit: unit})
+			p.limits = append(p.limits, limit{reward: r.Name, most: int((r.Budget - r.PauseAt) / unit), budget: r.Budget - r.PauseAt, unit: unit})
 		}
 		if r.BudgetPerDay > 0 {
 			p.daily = append(p.daily, limit{reward: r.Name, most: int(r.BudgetPerDay / unit), budget: r.BudgetPerDay, unit: unit})

@@ -11,7 +11,9 @@ import (
 // ledGrant is a grant that an order led to, in one of her journeys.
 type ledGrant struct {
 	walk          *walk
+	ask           *campaign.GrantAsk
 	order, reward string
+	member        string          // who got it, if it is not she
 	worth         int64           // in points or pieces
 	piece         *campaign.Piece // of a coupon or a benefit
 	back          int64           // taken back or owed so far
@@ -29,10 +31,23 @@ func (l *life) clawBack(w *walk, ask *campaign.ClawBackAsk, points int64) (out [
 		if due <= 0 {
 			continue
 		}
+		if g.member != "" { // what her inviter has is not known: all of it is there
+			back := campaign.ClawedBack{Reward: g.reward, Member: g.member, Points: due}
+			if g.piece != nil {
+				back.Points, back.Pieces = 0, due
+			}
+			g.back += due
+			out = addBack(out, back)
+			continue
+		}
 		if g.piece != nil {
 			g.back += due
 			taken := l.void(g)
 			out = addBack(out, campaign.ClawedBack{Reward: g.reward, Pieces: taken, Gone: due - taken})
+			continue
+		}
+		// What has expired is gone already.
+		if due = min(due, g.worth-g.back-l.purse.over[l.purse.granted[g.ask]]); due <= 0 {
 			continue
 		}
 		taken := due
@@ -41,6 +56,8 @@ func (l *life) clawBack(w *walk, ask *campaign.ClawBackAsk, points int64) (out [
 		}
 		g.back += due
 		points -= taken
+		l.unpaid(g.reward, due)
+		l.purse.backs = append(l.purse.backs, takenGrant{g.ask, taken})
 		out = addBack(out, campaign.ClawedBack{Reward: g.reward, Points: taken, Owed: due - taken})
 	}
 	return out
@@ -90,7 +107,7 @@ func (l *life) void(g *ledGrant) int64 {
 
 // addBack adds up what was taken back of each reward.
 func addBack(list []campaign.ClawedBack, back campaign.ClawedBack) []campaign.ClawedBack {
-	if i := slices.IndexFunc(list, func(x campaign.ClawedBack) bool { return x.Reward == back.Reward }); i >= 0 {
+	if i := slices.IndexFunc(list, func(x campaign.ClawedBack) bool { return x.Reward == back.Reward && x.Member == back.Member }); i >= 0 {
 		list[i].Points += back.Points
 		list[i].Owed += back.Owed
 		list[i].Pieces += back.Pieces

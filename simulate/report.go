@@ -32,6 +32,7 @@ type Report struct {
 	BusiestDay Spread         `json:"messages_on_busiest_day"`
 	Offers     []OfferReport  `json:"offers"`
 	Rewards    []RewardReport `json:"rewards"`
+	Points     *PointsReport  `json:"points,omitempty"`
 	Revenue    RevenueReport  `json:"revenue"`
 	Reviews    []Count        `json:"reviews,omitempty"`
 	Late       int64          `json:"late_events"`
@@ -130,14 +131,23 @@ type RewardReport struct {
 	Gives   string    `json:"gives,omitempty"` // coupon or benefit; empty: points
 	Granted int64     `json:"granted"`
 	Points  int64     `json:"points"`
-	Refused []Count   `json:"refused,omitempty"` // by reason
-	Budget  int64     `json:"budget,omitempty"`  // in points or pieces
-	RunsOut time.Time `json:"runs_out,omitzero"` // when the last grant was given that the budget allows
+	Refused []Count   `json:"refused,omitempty"`  // by reason
+	Budget  int64     `json:"budget,omitempty"`   // in points or pieces
+	PauseAt int64     `json:"pause_at,omitempty"` // of Budget, what a rehearsal leaves, since nobody resumes the reward
+	RunsOut time.Time `json:"runs_out,omitzero"`  // when the last grant was given that the budget allows
 	PerDay  int64     `json:"budget_per_day,omitempty"`
 	// DaysRunOut is on how many days the day's budget was used up.
 	DaysRunOut int `json:"days_run_out,omitempty"`
 
 	used int64 // of the budget
+}
+
+// budget says how far the budget reached; there is one.
+func (w *RewardReport) budget(r *Report) string {
+	if w.PauseAt > 0 {
+		return r.runs("budget until it pauses", w.Budget-w.PauseAt, w.used, w.RunsOut)
+	}
+	return r.runs("budget", w.Budget, w.used, w.RunsOut)
 }
 
 // RevenueReport is what members paid, in minor units.
@@ -203,7 +213,7 @@ func Rehearse(ctx context.Context, cfg Config) (*Report, error) {
 	}
 	for i := range def.Rewards {
 		w, t := &def.Rewards[i], &out.rewards[i]
-		line := RewardReport{Reward: w.Name, Granted: t.granted, Refused: counts(t.not), Budget: w.Budget, used: t.worth}
+		line := RewardReport{Reward: w.Name, Granted: t.granted, Refused: counts(t.not), Budget: w.Budget, PauseAt: w.PauseAt, used: t.worth}
 		if kind := w.Gift().Kind(); kind.InPoints() {
 			line.Points = t.worth
 		} else {
@@ -222,6 +232,7 @@ func Rehearse(ctx context.Context, cfg Config) (*Report, error) {
 		}
 		r.Rewards = append(r.Rewards, line)
 	}
+	r.Points = pointsReport(def.Points, out.tally)
 	r.Revenue = RevenueReport{
 		Orders: out.orders, Paid: out.revenue, Refunded: out.refunds, Refunds: out.refunded,
 		Entrants: out.arms[0].members, ARPU: per(out.arms[0].revenue-out.arms[0].refunds, out.arms[0].members),

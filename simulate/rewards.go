@@ -28,7 +28,7 @@ func (l *life) worth(w *campaign.Reward, value *int64) (worth int64, lack string
 		v = *value
 	}
 	step, ok := w.Ladder.Reached(v)
-	if worth = step.Points - l.got[w.Name]; !ok || worth <= 0 {
+	if worth = step.Points - l.got[w.Name] + l.backs[w.Name]; !ok || worth <= 0 {
 		l.askedFor(w)
 		return 1, campaign.RefusedStep
 	}
@@ -57,6 +57,15 @@ func (l *life) paid(w *campaign.Reward, worth int64) int64 {
 		return 0
 	}
 	return worth
+}
+
+// unpaid notes what was taken back of a reward: a step that was taken back can be reached
+// again.
+func (l *life) unpaid(reward string, points int64) {
+	if l.backs == nil {
+		l.backs = map[string]int64{}
+	}
+	l.backs[reward] += points
 }
 
 // coupon is one that she was granted. No pool is asked for it: a rehearsal has codes
@@ -108,7 +117,14 @@ func (l *life) piece(w *campaign.Reward) *campaign.Piece {
 
 // have writes down what she was granted.
 func (l *life) have(g gift) {
-	l.member.Points += g.ask.Points + g.answer.Points
+	given := g.ask.Points + g.answer.Points
+	l.member.Points += given
+	if of := g.ask.Of; of != nil && of.Expires > 0 && given > 0 {
+		if l.purse.granted == nil {
+			l.purse.granted = map[*campaign.GrantAsk]int64{}
+		}
+		l.purse.granted[g.ask] = l.ends(given, l.now.Add(of.Expires))
+	}
 	if g.answer.Piece != nil {
 		l.hold(g.ask.Reward, *g.answer.Piece)
 	}

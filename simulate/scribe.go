@@ -41,7 +41,7 @@ func (s *scribe) day(at time.Time) int {
 }
 
 func (s *scribe) happened(l *life, e *campaign.Event) {
-	if e.Type == campaign.EventCallAnswered {
+	if e.Type == campaign.EventCallAnswered || e.Type == campaign.EventLevelChanged {
 		return // nobody told it
 	}
 	s.t.events += s.weight
@@ -178,6 +178,9 @@ func (s *scribe) offer(l *life, o *campaign.OfferEffect) {
 		return
 	}
 	t := &s.t.offers[i]
+	if o.State == campaign.OfferOpen && (o.Ordered || o.GaveBack) {
+		return // it was open before
+	}
 	switch o.State {
 	case campaign.OfferOpen:
 		t.opened += s.weight

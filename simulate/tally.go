@@ -11,7 +11,10 @@ type tally struct {
 	messages []messageTally
 	offers   []offerTally
 	rewards  []rewardTally
-	arms     [2]armTally // entrants, and those held out
+	rules    []ruleTally  // of points
+	levels   []levelTally // of points
+	expired  int64        // points
+	arms     [2]armTally  // entrants, and those held out
 
 	days      []dayTally
 	perMember []int64 // members by how many messages they got
@@ -67,6 +70,9 @@ func newTally(p *Plan, days int) *tally {
 		offers: make([]offerTally, len(p.def.Offers)), rewards: make([]rewardTally, len(p.def.Rewards)),
 		days: make([]dayTally, days), reviews: map[string]int64{}, faults: map[string]int64{},
 	}
+	if points := p.def.Points; points != nil {
+		t.rules, t.levels = make([]ruleTally, len(points.Rules)), make([]levelTally, len(points.Levels))
+	}
 	for i := range t.journeys {
 		jp := p.journeys[p.def.Journeys[i].Name]
 		t.journeys[i].steps = make([]stepTally, len(jp.order))
@@ -119,6 +125,16 @@ func (t *tally) merge(o *tally) {
 		a.granted, a.worth = a.granted+b.granted, a.worth+b.worth
 		addAll(a.not, b.not)
 	}
+	for i := range t.rules {
+		a, b := &t.rules[i], &o.rules[i]
+		a.gains, a.points, a.perDay, a.perMember = a.gains+b.gains, a.points+b.points, a.perDay+b.perDay, a.perMember+b.perMember
+		a.undecided, a.reversed, a.short = a.undecided+b.undecided, a.reversed+b.reversed, a.short+b.short
+	}
+	for i := range t.levels {
+		t.levels[i].risen += o.levels[i].risen
+		t.levels[i].fallen += o.levels[i].fallen
+	}
+	t.expired += o.expired
 	for i := range t.arms {
 		a, b := &t.arms[i], &o.arms[i]
 		a.members, a.converted, a.revenue, a.refunds = a.members+b.members, a.converted+b.converted, a.revenue+b.revenue, a.refunds+b.refunds

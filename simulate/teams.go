@@ -2,6 +2,8 @@ package simulate
 
 import (
 	"encoding/json"
+	"strconv"
+	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 )
@@ -17,6 +19,9 @@ func (l *life) team(key string, ask *campaign.TeamAsk) campaign.Answer {
 	}
 	t := l.teams[ask.Code]
 	ok := t.State == campaign.TeamOpen
+	if ask.Buy != nil && ask.Do != campaign.TeamLook && t.State != campaign.TeamFormed {
+		l.giveBack(ask.Buy.Offer)
+	}
 	switch {
 	case !ok:
 	case ask.Do == campaign.TeamClose:
@@ -30,6 +35,12 @@ func (l *life) team(key string, ask *campaign.TeamAsk) campaign.Answer {
 
 func (l *life) join(key string, ask *campaign.TeamAsk) campaign.Answer {
 	t := campaign.Team{Code: campaign.TeamCode([]byte(key)), State: campaign.TeamOpen, Size: ask.Size, Joined: 1, EndsAt: ask.EndsAt, Leader: true}
+	if ask.Buy != nil {
+		if why := l.buys(ask.Buy); why != "" {
+			return campaign.Answer{Reason: why}
+		}
+		t.ClosesAt = ask.EndsAt.Add(ask.Buy.Grace)
+	}
 	reason := ""
 	if ask.Code != "" {
 		old, known := l.teams[ask.Code]
@@ -75,3 +86,42 @@ func (l *life) formation(f *future) bool {
 	}
 	return false
 }
+
+// buys takes what an order takes that pays for a place in a team, or says why it takes none.
+func (l *life) buys(buy *campaign.BuyAsk) (why string) {
+	if l.seats[buy.Order] {
+		return campaign.TeamOrderTwice
+	}
+	if k := l.p.limitOf(buy.Offer, ""); k >= 0 && l.shared(1, k) >= 0 {
+		return campaign.RefusedStock
+	}
+	if l.seats == nil {
+		l.seats = map[string]bool{}
+	}
+	l.seats[buy.Order] = true
+	return ""
+}
+
+// giveBack gives a piece of stock back where she is alone in her world. Among many members
+// what a team that fails gives back is not sold again: who gets it would depend on who failed.
+func (l *life) giveBack(offer string) {
+	k := l.p.limitOf(offer, "")
+	if one, alone := l.keeper.(*counter); alone && k >= 0 {
+		one.back(k)
+	}
+}
+
+// refunds lets the shop pay back what it is asked to, and tell of it.
+func (b *behaviour) refunds(l *life, d *campaign.Decision) {
+	for i := range d.RefundsAsked {
+		order := d.RefundsAsked[i].Order
+		b.told++
+		l.queue.push(future{at: l.now.Add(refundTakes), event: campaign.Event{
+			ID: l.member.ID + "/" + strconv.Itoa(b.told), Type: campaign.EventOrderRefunded, Time: l.now.Add(refundTakes),
+			Properties: []byte(`{"order":` + strconv.Quote(order) + `}`),
+		}})
+	}
+}
+
+// refundTakes is how long a shop takes to pay back in a rehearsal.
+const refundTakes = time.Minute

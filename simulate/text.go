@@ -26,6 +26,7 @@ func (r *Report) Text(w io.Writer) error {
 	t.messages()
 	t.offers()
 	t.rewards()
+	t.points()
 	t.money()
 	t.rest()
 	t.overTime()
@@ -317,7 +318,7 @@ func (t *texter) rewards() {
 		t.row(widths, "  "+cut(w.Reward, 24), number(w.Granted), number(w.Points), number(refused))
 		t.list("    refused because: ", why)
 		if w.Budget > 0 {
-			t.line("    %s", r.runs("budget", w.Budget, w.used, w.RunsOut))
+			t.line("    %s", w.budget(r))
 		}
 		if w.PerDay > 0 {
 			t.line("    %s", w.daily())

@@ -246,6 +246,9 @@ func (v *verifier) toRest(last time.Time) error {
 				next = w.due
 			}
 		}
+		if len(l.queue.list) > 0 && (next.IsZero() || l.queue.list[0].at.Before(next)) {
+			next = l.queue.list[0].at // a level that is looked at
+		}
 		switch {
 		case !next.IsZero() && next.After(end):
 			return nil

@@ -23,10 +23,10 @@ const (
 	contextRequest
 )
 
-// open paths answer without a key: probes have none, and members who opt out have a link
-// that is signed.
+// open paths answer without a key: probes have none, members who opt out have a link
+// that is signed, and who follows an invitation has a code.
 func openPath(path string) bool {
-	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, optout.Path)
+	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, optout.Path) || strings.HasPrefix(path, ReferralPath)
 }
 
 // authenticated lets nobody past without a valid key, not even to learn which paths

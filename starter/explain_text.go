@@ -2,6 +2,7 @@ package starter
 
 import (
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +18,8 @@ type storyWords struct {
 	entry, version, underWay, ended, holdout, waits, none               string
 	messages, offers, lockedUntil, nowCosts, grants, delivered, refused string
 	coupons, benefits, until, lasts, over, order                        string
+
+	ends string
 }
 
 var storyEnglish = storyWords{
@@ -25,7 +28,7 @@ var storyEnglish = storyWords{
 	entry: "entry", version: "version", underWay: "under way", ended: "ended", holdout: "holdout group", waits: "waits for",
 	none: "nothing has happened yet", messages: "messages", offers: "offers", lockedUntil: "locked until",
 	nowCosts: "costs now", grants: "points", delivered: "granted", refused: "NOT granted",
-	coupons: "coupons", benefits: "benefits", until: "until", lasts: "lasts", over: "over", order: "order",
+	coupons: "coupons", benefits: "benefits", until: "until", lasts: "lasts", over: "over", order: "order", ends: "ends",
 }
 
 var storyChinese = storyWords{
@@ -34,7 +37,7 @@ var storyChinese = storyWords{
 	entry: "第几次", version: "版本", underWay: "进行中", ended: "已结束", holdout: "对照组", waits: "等待",
 	none: "还没有任何记录", messages: "消息", offers: "优惠", lockedUntil: "锁价至",
 	nowCosts: "当前价格", grants: "积分", delivered: "已发放", refused: "未发放",
-	coupons: "券", benefits: "权益", until: "至", lasts: "有效", over: "已失效", order: "订单",
+	coupons: "券", benefits: "权益", until: "至", lasts: "有效", over: "已失效", order: "订单", ends: "到期",
 }
 
 // WriteExplanation writes a member's story for people, every moment on the clock and in
@@ -151,7 +154,7 @@ func (t *text) storyPieces(e *Explanation, words *storyWords) {
 }
 
 func (t *text) storyPoints(e *Explanation, words *storyWords, lang campaign.Lang) {
-	if e.Points.Balance == 0 && len(e.Points.Grants) == 0 {
+	if e.Points.Balance == 0 && len(e.Points.Grants)+len(e.Points.Gains) == 0 {
 		return
 	}
 	t.line("")
@@ -163,5 +166,19 @@ func (t *text) storyPoints(e *Explanation, words *storyWords, lang campaign.Lang
 			what = line.Words(lang)
 		}
 		t.line("  %s\t%s\t%+d\t%s", local(g.At, zoneOf(e)), g.Reward, g.Points, what)
+	}
+	for _, g := range e.Points.Gains {
+		got := campaign.TraceLine{Kind: campaign.TracePoints, Params: map[string]string{"rule": g.Rule, "points": strconv.FormatInt(g.Points, 10), "reason": g.Reason}}
+		t.line("  %s\t%s\t%+d\t%s", local(g.At, zoneOf(e)), g.Rule, g.Points, got.Words(lang))
+		if g.ReversedBy != "" {
+			gone := campaign.TraceLine{Kind: campaign.TracePointsTaken, Params: map[string]string{"rule": g.Rule, "points": strconv.FormatInt(g.Reversed, 10)}}
+			if g.Short > 0 {
+				gone.Params["short"] = strconv.FormatInt(g.Short, 10)
+			}
+			t.line("  \t\t%+d\t%s", -g.Reversed, gone.Words(lang))
+		}
+	}
+	for _, b := range e.Points.Batches {
+		t.line("  %s\t%d\t%s", words.ends, b.Left, local(b.EndsAt, zoneOf(e)))
 	}
 }

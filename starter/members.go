@@ -40,7 +40,8 @@ type MemberAnswer struct {
 	Inviter    string                     `json:"inviter,omitempty"`
 	Attributes map[string]json.RawMessage `json:"attributes"`
 	Tags       []string                   `json:"tags"`
-	Points     int64                      `json:"points"`
+	Points     int64                      `json:"points" doc:"Below zero she owes what was taken back"`
+	Levels     map[string]string          `json:"levels,omitempty" doc:"Her levels, by the campaigns that have them"`
 }
 
 // MemberList is a page of members.
@@ -239,7 +240,7 @@ func memberAnswer(m campaign.Member) MemberAnswer {
 	if attributes == nil {
 		attributes = map[string]json.RawMessage{}
 	}
-	return MemberAnswer{m.ID, m.JoinedAt, m.Source, m.Inviter, attributes, notNil(m.Tags), m.Points}
+	return MemberAnswer{m.ID, m.JoinedAt, m.Source, m.Inviter, attributes, notNil(m.Tags), m.Points, m.Levels}
 }
 
 func (s *Server) listMembers(ctx context.Context, in *struct {

@@ -66,7 +66,9 @@ func TestTheDocumentAndTheHandlersAgree(t *testing.T) {
 		handled = slices.DeleteFunc(handled, func(p string) bool { return p == page })
 	}
 	// What members open is for them, and not for programs.
-	handled = slices.DeleteFunc(handled, func(p string) bool { return strings.Contains(p, optout.Path) })
+	handled = slices.DeleteFunc(handled, func(p string) bool {
+		return strings.Contains(p, optout.Path) || strings.Contains(p, starter.ReferralPath)
+	})
 	slices.Sort(described)
 	slices.Sort(handled)
 	if !slices.Equal(described, handled) {

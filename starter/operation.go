@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -59,6 +60,10 @@ func handle[I, O any](s *Server, op operation, handler func(context.Context, *I)
 		out, err := handler(ctx, in)
 		if err == nil {
 			return out, nil
+		}
+		var locked *store.LockedOutError
+		if errors.As(err, &locked) {
+			return nil, huma.ErrorWithHeaders(problem(http.StatusTooManyRequests, locked.Error()), http.Header{"Retry-After": {retryAfter(locked.After)}})
 		}
 		s.logError(ctx, err)
 		p := problemOf(err)

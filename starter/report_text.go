@@ -24,7 +24,9 @@ func WriteReport(w io.Writer, r *store.Report) error {
 		t.line("nobody has entered yet")
 	}
 	t.offers(r)
+	t.teams(r)
 	t.rewards(r)
+	t.points(r)
 	t.messages(r)
 	t.calls(r)
 	t.trouble(r)
@@ -143,13 +145,23 @@ func (t *text) rewards(r *store.Report) {
 			line += fmt.Sprintf("\tclawed back %d, owed %d", w.ClawedBack, w.Owed)
 		}
 		t.line("%s", line)
+		if w.RefusedPaused > 0 {
+			t.line("  \t\t\t\t(while it had paused %d)", w.RefusedPaused)
+		}
 		if w.RefusedPool+w.RefusedHeld > 0 {
 			t.line("  \t\t\t\t(no code left %d, had one already %d)", w.RefusedPool, w.RefusedHeld)
 		}
 	}
 	for _, b := range r.Budgets {
 		if b.Budget > 0 {
-			t.line("  %s\tbudget %d\tused %d\tleft %d", b.Reward, b.Budget, b.Used, b.Left)
+			line := fmt.Sprintf("  %s\tbudget %d\tused %d\tleft %d", b.Reward, b.Budget, b.Used, b.Left)
+			if b.KeptBack > 0 {
+				line += fmt.Sprintf("\tkept back %d", b.KeptBack)
+			}
+			if b.KeptBack > 0 && b.Left == b.KeptBack {
+				line += "\tPAUSED"
+			}
+			t.line("%s", line)
 		}
 		if b.PerDay > 0 {
 			t.line("  %s\tbudget %d a day\tleft today %d", b.Reward, b.PerDay, *b.LeftToday)
@@ -168,6 +180,24 @@ func (t *text) rewards(r *store.Report) {
 	for _, b := range r.Benefits {
 		t.line("  %s\tbenefit %s\tgranted %d\trevoked %d\tmembers now %d", b.Reward, b.Benefit, b.Granted, b.Revoked, b.Members)
 	}
+}
+
+func (t *text) points(r *store.Report) {
+	if r.Points == nil {
+		return
+	}
+	t.head("points")
+	for _, w := range r.Points.Rules {
+		t.line("  %s\tevents %d\tpoints %d\trefused %d\t(per day %d, per member %d)\treversed %d\texpired %d",
+			w.Rule, w.Gains, w.Points, w.RefusedPerDay+w.RefusedPerMember, w.RefusedPerDay, w.RefusedPerMember, w.Reversed, w.Expired)
+		if w.Short+w.Undecided > 0 {
+			t.line("  \tnot there to take back %d\tnot decided %d", w.Short, w.Undecided)
+		}
+	}
+	for _, l := range r.Points.Levels {
+		t.line("  level %s\tmembers %d", l.Level, l.Members)
+	}
+	t.line("  expired, rewards too\tpoints %d", r.Points.Expired)
 }
 
 func (t *text) messages(r *store.Report) {
@@ -254,4 +284,23 @@ func WriteCampaigns(w io.Writer, list []store.CampaignLine) error {
 		return t.err
 	}
 	return t.w.Flush()
+}
+
+func (t *text) teams(r *store.Report) {
+	if len(r.Teams)+len(r.Refunds) == 0 {
+		return
+	}
+	t.head("teams")
+	for _, x := range r.Teams {
+		of := x.Offer
+		if of == "" {
+			of = x.Journey + " " + x.Step
+		}
+		t.line("  %s, version %d\topened %d\tformed %d\tfailed %d\twithdrawn %d\topen %d", of, x.Version, x.Opened, x.Formed, x.Failed, x.Withdrawn, x.Open)
+	}
+	for _, x := range r.Refunds {
+		t.line("  refunds of %s, version %d: %s\tasked %d, %s %s\tconfirmed %d, %s %s\taccepted %d\twaiting %d\trefused %d\tunknown %d",
+			x.Offer, x.Version, x.Reason, x.Asked, x.Amount.Amount, x.Amount.Currency, x.Confirmed, x.ConfirmedAmount.Amount, x.ConfirmedAmount.Currency,
+			x.Accepted, x.Waiting, x.Refused, x.Unknown)
+	}
 }

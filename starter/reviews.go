@@ -15,7 +15,7 @@ import (
 // campaign's clock.
 type ReviewAnswer struct {
 	ID          string                  `json:"id"`
-	Kind        campaign.ReviewKind     `json:"kind" enum:"decision,underpaid,wrong_currency,late_payment,paid_not_taken,paid_after_end" doc:"decision: a step of the journey waits for it; each of the others: somebody paid, and nothing waits. Approving underpaid, wrong_currency or paid_not_taken lets the order take its offer while that is open"`
+	Kind        campaign.ReviewKind     `json:"kind" enum:"decision,underpaid,wrong_currency,late_payment,paid_not_taken,paid_after_end,not_refunded" doc:"decision: a step of the journey waits for it; each of the others: somebody paid, and nothing waits. Approving underpaid, wrong_currency or paid_not_taken lets the order take its offer while that is open"`
 	State       campaign.ReviewState    `json:"state" enum:"open,approved,rejected,withdrawn" doc:"withdrawn: the member left the journey before anybody decided"`
 	Campaign    string                  `json:"campaign"`
 	Version     int                     `json:"version"`
@@ -107,7 +107,7 @@ func (s *Server) listReviews(ctx context.Context, in *struct {
 	Page
 	State    campaign.ReviewState `query:"state" enum:"open,approved,rejected,withdrawn" doc:"Any, unless given"`
 	Campaign string               `query:"campaign" maxLength:"63"`
-	Kind     campaign.ReviewKind  `query:"kind" enum:"decision,underpaid,wrong_currency,late_payment,paid_not_taken,paid_after_end"`
+	Kind     campaign.ReviewKind  `query:"kind" enum:"decision,underpaid,wrong_currency,late_payment,paid_not_taken,paid_after_end,not_refunded"`
 	Role     string               `query:"role" maxLength:"40" doc:"Only those for which this role is asked now"`
 },
 ) (*answer[ReviewList], error) {

@@ -2,6 +2,7 @@ package starter
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/banyanhq/banyan/campaign"
+	"github.com/banyanhq/banyan/codes"
 	"github.com/banyanhq/banyan/journey"
 	"github.com/banyanhq/banyan/store"
 	"github.com/banyanhq/banyan/turn"
@@ -72,6 +74,8 @@ const (
 	// expireAtOnce is how many reservations of points are given back, or coupons expired, in
 	// one transaction.
 	expireAtOnce = 200
+	// levelsAtOnce is how many members' levels are looked at in one.
+	levelsAtOnce = 200
 	// forgetAtOnce is how many old counts of what receivers got are dropped in one.
 	forgetAtOnce = 5_000
 )
@@ -195,17 +199,21 @@ func (r *Router) routeSome(ctx context.Context, most int) (int, error) {
 
 // tend looks after campaigns: one whose journeys start by segment or by schedule has a
 // workflow that sweeps over the members, and one that has drained is ended. Points that
-// were reserved for too long go back to their members, coupons past their end expire, and
-// what reservations of offers hold for too long is there again.
+// were reserved for too long go back to their members, those that are past their end leave
+// them, coupons past their end expire, what reservations of offers hold for too long is there
+// again, and levels fall that were kept for a time alone.
 func (r *Router) tend(ctx context.Context) (int, error) {
 	if _, err := r.Store.EndDrained(ctx); err != nil {
 		return 0, err
 	}
 	// What cannot be swept now holds up no campaign.
 	r.sweep(ctx, "reservations that have expired", expireAtOnce, r.Store.ExpireRedemptions)
+	r.sweep(ctx, "points that have expired", expireAtOnce, r.Store.ExpirePoints)
 	r.sweep(ctx, "reservations of offers that have expired", expireAtOnce, r.Store.ExpireReservations)
 	r.sweep(ctx, "coupons that have expired", expireAtOnce, r.Store.ExpireCoupons)
 	r.sweep(ctx, "counts of what receivers got", forgetAtOnce, r.Store.ForgetSends)
+	sweeper := &turn.Sweeper{Taker: r.Taker, Store: r.Store}
+	r.sweep(ctx, "levels that may have changed", levelsAtOnce, sweeper.Levels)
 	running, err := r.Store.RunningCampaigns(ctx)
 	if err != nil {
 		return 0, err
@@ -259,6 +267,27 @@ func (r *Router) pokeSweep(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
 	return r.Client.SignalWorkflow(ctx, campaign.SweepWorkflowID(name), "", campaign.SignalPoke, nil)
+}
+
+// Bind binds a member to the inviter whose code she brings.
+func (r *Router) Bind(ctx context.Context, b *turn.Binding) (out *store.Referral, err error) {
+	err = r.Store.InBinding(ctx, b.Code, b.Invitee, b.Marks, func(tx *store.ReferralTx) error {
+		out, err = r.Taker.Bind(ctx, tx, b)
+		return err
+	})
+	return out, err
+}
+
+// Issue gives a member the code by which she brings others.
+func (r *Router) Issue(ctx context.Context, campaignName, member string, marks store.ReferralMarks) (out store.ReferralCode, err error) {
+	err = r.Store.InIssuing(ctx, campaignName, member, marks, func(tx *store.ReferralTx) error {
+		code, err := r.Taker.Issue(ctx, tx, member, func(length int) (string, error) { return codes.New(rand.Reader, length) })
+		if err == nil {
+			out = *code
+		}
+		return err
+	})
+	return out, err
 }
 
 // Enter enters a member into a journey on a caller's word. properties become those of

@@ -69,6 +69,10 @@ type Config struct {
 	// OptOut reads the links by which members opt out of a channel; the zero value believes
 	// none.
 	OptOut optout.Links
+	// Referrals gives codes and binds; nil: nobody is bound here. The router implements it.
+	Referrals Referrals
+	// ReferralLinks are the short links of codes; the zero value makes none.
+	ReferralLinks ReferralLinks
 	// Trace may follow requests and the events that they tell; nil: nothing is traced.
 	Trace Trace
 }
@@ -93,6 +97,7 @@ type Server struct {
 	handler  http.Handler
 
 	vocabularies vocabularies
+	clicks       *buckets      // by address
 	counting     chan struct{} // holds one while members are counted
 	countWithin  time.Duration
 }
@@ -128,7 +133,7 @@ func NewServer(cfg Config) (*Server, error) {
 		cfg: cfg, store: cfg.Store, log: cfg.Log, mux: new(routes),
 		buckets:  newBuckets(rate.Limit(cfg.Rate), int(2*cfg.Rate)),
 		pressure: newPressure(cfg.Store, cfg.MaxIntents, cfg.Log),
-		counting: make(chan struct{}, 1), countWithin: countWithin,
+		counting: make(chan struct{}, 1), countWithin: countWithin, clicks: newBuckets(clickRate, clickBurst),
 	}
 	var err error
 	if s.metrics, err = newMetrics(cfg.Metrics); err != nil {
@@ -137,8 +142,8 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api = humago.New(s.mux, apiConfig(cfg.Version))
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
-		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerMembers, s.registerIdentities, s.registerStories,
-		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerRedemptions, s.registerCoupons, s.registerKeys, s.registerDocs, s.registerOptOut,
+		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerLeaderboard, s.registerMembers, s.registerIdentities, s.registerStories,
+		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerRedemptions, s.registerCoupons, s.registerReferrals, s.registerKeys, s.registerDocs, s.registerOptOut,
 	} {
 		register()
 	}
@@ -191,6 +196,9 @@ func (s *Server) tidy(ctx context.Context) {
 		}
 		if _, err := s.store.PruneIdempotent(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "old idempotency keys stay for now", "error", err)
+		}
+		if _, err := s.store.PruneGuesses(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "old wrong codes stay for now", "error", err)
 		}
 	}
 }

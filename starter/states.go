@@ -47,6 +47,18 @@ func (s *Server) registerStates() {
 		func(ctx context.Context, in *CampaignPath) (*answer[StateAnswer], error) {
 			return s.moved(ctx, in.Campaign, s.store.Resume(ctx, in.Campaign))
 		})
+	handle(s, operation{
+		id: "resume-reward", method: http.MethodPost, path: "/v1/campaigns/{campaign}/rewards/{reward}/resume", tag: tagCampaigns,
+		scope: store.ScopeCampaignsWrite, summary: "Give what a reward has kept back of its budget",
+		detail: "Of a reward with pause_at. Again changes nothing; a version with another total or pause_at keeps back again.",
+		errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+	}, func(ctx context.Context, in *struct {
+		CampaignPath
+		Reward string `path:"reward" doc:"The name of the reward"`
+	},
+	) (*answer[StateAnswer], error) {
+		return s.moved(ctx, in.Campaign, s.store.ResumeReward(ctx, in.Campaign, in.Reward))
+	})
 	handle(s, op("end", "Let nobody in any more", "The journeys in flight finish first, unless drain is false."),
 		func(ctx context.Context, in *struct {
 			CampaignPath

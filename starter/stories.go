@@ -107,7 +107,7 @@ func explanation(story *store.Story, lang campaign.Lang) Explanation {
 	out := Explanation{
 		Member: memberAnswer(story.Member), Journeys: make([]ExplainedJourney, len(story.Journeys)),
 		Offers:  offerAnswers(story.Offers),
-		Points:  store.Points{Member: story.Member.ID, Balance: story.Member.Points, Grants: notNil(story.Grants)},
+		Points:  story.Points,
 		Coupons: story.Coupons, Benefits: story.Benefits,
 	}
 	for i, j := range story.Journeys {

@@ -15,7 +15,8 @@ type TeamAnswer struct {
 	Code             string             `json:"code"`
 	Campaign         string             `json:"campaign"`
 	Journey          string             `json:"journey"`
-	Step             string             `json:"step" doc:"The label of the step at which it comes together or, without one, its id"`
+	Step             string             `json:"step,omitempty" doc:"The label of the step at which it comes together or, without one, its id; absent where its members buy an offer"`
+	Offer            string             `json:"offer,omitempty" doc:"The offer that its members buy together; each of them has paid for it"`
 	State            campaign.TeamState `json:"state" enum:"open,formed,failed,withdrawn" doc:"Whoever comes with the code of an open team joins it"`
 	Size             int                `json:"size" doc:"How many members it needs"`
 	Joined           int                `json:"joined" doc:"How many are in it now"`
@@ -58,7 +59,7 @@ func (s *Server) registerTeams() {
 
 func teamAnswer(t *store.Team) TeamAnswer {
 	return TeamAnswer{
-		Code: t.Code, Campaign: t.Campaign, Journey: t.Journey, Step: t.Step, State: t.State, Size: t.Size, Joined: t.Joined,
+		Code: t.Code, Campaign: t.Campaign, Journey: t.Journey, Step: t.Step, Offer: t.Offer, State: t.State, Size: t.Size, Joined: t.Joined,
 		Missing: t.Size - t.Joined, OpenedAt: t.OpenedAt, EndsAt: t.EndsAt, ClosedAt: orNil(t.ClosedAt),
 		RemainingSeconds: int64(math.Ceil(t.Remaining().Seconds())),
 	}

@@ -186,15 +186,15 @@ func TestDoctor(t *testing.T) {
 			"delete from reviews where key = 'k'",
 		},
 		{
-			"teams", "insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at) " +
-				"select 'k', 'CDFGHJKMNP', campaign, version, journey, '1', 3, 1, 1, 'open', now(), now() from journeys limit 1",
+			"teams", "insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closes_at) " +
+				"select 'k', 'CDFGHJKMNP', campaign, version, journey, '1', 3, 1, 1, 'open', now(), now(), now() from journeys limit 1",
 			"delete from teams",
 		},
 		{
-			"teams", "with t as (insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closed_at) " +
-				"select 'k', 'CDFGHJKMNP', campaign, version, journey, '1', 2, 2, 2, 'formed', now(), now(), now() from journeys limit 1 returning id) " +
-				"insert into team_members (team, number, member, journey, joined_at) " +
-				"select t.id, n, 'm-' || n, j.id, now() from t, (select id from journeys limit 1) j, generate_series(1, 2) n",
+			"teams", "with t as (insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closes_at, closed_at) " +
+				"select 'k', 'CDFGHJKMNP', campaign, version, journey, '1', 2, 2, 2, 'formed', now(), now(), now(), now() from journeys limit 1 returning id) " +
+				"insert into team_members (team, number, member, journey, joined_at, campaign) " +
+				"select t.id, n, 'm-' || n, j.id, now(), j.campaign from t, (select id, campaign from journeys limit 1) j, generate_series(1, 2) n",
 			"with gone as (delete from team_members returning team) delete from teams where id in (select team from gone)",
 		},
 		{"event numbers", "update members set event_seq = 5 where id = 'm-02'", "update members set event_seq = 0 where id = 'm-02'"},

@@ -43,6 +43,9 @@ func newVocabulary(catalog *store.Catalog) *vocabulary {
 			events = append(slices.Clone(events), campaign.ReplyEvent()) // known to whoever asks, declared or not
 		}
 		for _, e := range events {
+			if e.Name == campaign.EventLevelChanged {
+				continue // Banyan's own to tell
+			}
 			t, ok := v.types[e.Name]
 			if !ok {
 				t = &eventType{properties: make(map[string][]declared)}
@@ -125,6 +128,9 @@ func (v *vocabulary) event(w *EventRequest, path string) (campaign.Event, []Prob
 		add("member", "the member's id cannot be used: "+why, "")
 	}
 	t, known := v.types[w.Type]
+	if campaign.IsReferralEvent(w.Type) {
+		add("type", "what happens to referrals Banyan itself tells", "tell what the member did, such as order.paid, and bind members with POST /v1/referrals")
+	}
 	if !known {
 		t = &eventType{}
 		add("type", "no campaign declares this type of event", v.suggest(w.Type))

@@ -85,13 +85,17 @@ func (s *Store) EachInAudience(ctx context.Context, c Condition, do func(*campai
 	return s.audience(ctx, " from members m where "+c.SQL, c.Args, do)
 }
 
+// pointsNowSQL are a member's points without what is past its end and not booked as such yet.
+const pointsNowSQL = `m.points - case when m.points_end <= statement_timestamp() then (select coalesce(sum(b.remaining), 0)::bigint from point_batches b
+ where b.member = m.id and b.remaining > 0 and b.ends_at <= statement_timestamp()) else 0 end`
+
 func (s *Store) audience(ctx context.Context, sql string, args []any, do func(*campaign.Member) error) error {
-	rows, err := s.pool.Query(ctx, "select m.id, m.attributes, m.tags, m.joined_at, m.source, m.inviter, m.points"+sql, args...)
+	rows, err := s.pool.Query(ctx, "select m.id, m.attributes, m.tags, m.joined_at, m.source, m.inviter, m.levels, "+pointsNowSQL+sql, args...)
 	if err != nil {
 		return translate(err, "read an audience")
 	}
 	var r db.Member
-	_, err = pgx.ForEachRow(rows, []any{&r.ID, &r.Attributes, &r.Tags, &r.JoinedAt, &r.Source, &r.Inviter, &r.Points}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.ID, &r.Attributes, &r.Tags, &r.JoinedAt, &r.Source, &r.Inviter, &r.Levels, &r.Points}, func() error {
 		m, err := memberOf(r)
 		if err != nil {
 			return err

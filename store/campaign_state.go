@@ -79,6 +79,24 @@ func (s *Store) Resume(ctx context.Context, name string) error {
 	})
 }
 
+// ResumeReward gives what a reward has kept back of its budget since it was to pause. A reward
+// that was resumed already stays so. One without such a budget is a conflict.
+func (s *Store) ResumeReward(ctx context.Context, name, reward string) error {
+	if _, err := s.queries.GetCampaign(ctx, name); err != nil {
+		return found(err, "campaign", name)
+	}
+	what, err := s.queries.ResumeReward(ctx, name, reward)
+	switch {
+	case err != nil:
+		return translate(err, "resume the reward")
+	case what == "none":
+		return campaign.Errorf(campaign.CodeNotFound, "campaign %s has no reward %q with a budget", name, reward)
+	case what == "never":
+		return campaign.Errorf(campaign.CodeConflict, "reward %s of campaign %s never pauses: its budget has no pause_at", reward, name)
+	}
+	return nil
+}
+
 // End lets nobody in any more. With drain the journeys in flight finish first;
 // without, they end at once and their offers are withdrawn.
 func (s *Store) End(ctx context.Context, name string, drain bool) error {
@@ -105,9 +123,12 @@ func (s *Store) End(ctx context.Context, name string, drain bool) error {
 }
 
 // pokeAll lets every journey of a campaign look again, with a workflow of its own or in
-// its slice.
+// its slice, and what happened during a pause be judged for points.
 func pokeAll(ctx context.Context, q *db.Queries, name string) error {
 	if _, err := q.PokeCampaign(ctx, name); err != nil {
+		return err
+	}
+	if err := q.ReleasePoints(ctx, name); err != nil {
 		return err
 	}
 	return q.PokeSlices(ctx, name)

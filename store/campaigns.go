@@ -91,6 +91,7 @@ func makeCurrent(ctx context.Context, q *db.Queries, def *campaign.Definition, v
 	for _, r := range def.Rewards {
 		if err := q.SetBudget(ctx, db.SetBudgetParams{
 			Campaign: def.Name, Reward: r.Name, Cap: limited(r.Budget), PerDay: limited(r.BudgetPerDay), PerMember: limited(r.BudgetPerMember), Asset: r.Asset(def.Name),
+			PauseAt: r.PauseAt,
 		}); err != nil {
 			return err
 		}
@@ -305,4 +306,14 @@ func (s *Store) CurrentVersion(ctx context.Context, name string) (out Current, e
 func (s *Store) CampaignState(ctx context.Context, name string) (State, error) {
 	c, err := s.queries.GetCampaign(ctx, name)
 	return State(c.State), found(err, "campaign", name)
+}
+
+// CampaignDefinition reads the definition of a campaign's newest version.
+func (s *Store) CampaignDefinition(ctx context.Context, name string) (*campaign.Definition, error) {
+	c, err := campaignNow(ctx, s.queries, name)
+	if err != nil {
+		return nil, err
+	}
+	def, err := definition(ctx, s.queries, c.Digest)
+	return def, translate(err, "read a campaign")
 }

@@ -47,7 +47,7 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			return err
 		}
 		for _, check := range []func(context.Context, *db.Queries) (Finding, error){
-			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkClawbacks, checkRedemptions, checkCoupons, checkBenefits, checkReviews, checkTeams, checkSequences, checkIntents, checkEffects,
+			checkPoints, checkPostings, checkGrants, checkStock, checkBudgets, checkClawbacks, checkRedemptions, checkRules, checkBatches, checkCoupons, checkBenefits, checkReviews, checkTeams, checkReferrals, checkSequences, checkIntents, checkEffects,
 		} {
 			f, err := check(ctx, q)
 			if err != nil {
@@ -124,6 +124,16 @@ func checkClawbacks(ctx context.Context, q *db.Queries) (Finding, error) {
 func checkRedemptions(ctx context.Context, q *db.Queries) (Finding, error) {
 	n, err := q.DoctorRedemptions(ctx)
 	return none("redemptions", "what is reserved and redeemed is what the ledger holds", "%d sums of what is reserved or redeemed are not what the ledger holds", n), err
+}
+
+func checkRules(ctx context.Context, q *db.Queries) (Finding, error) {
+	n, err := q.DoctorRules(ctx)
+	return none("points", "every event gave its points once, and they are what caps, levels and days count", "%d events, days, members or levels do not agree with what the rules of points gave", n), err
+}
+
+func checkBatches(ctx context.Context, q *db.Queries) (Finding, error) {
+	n, err := q.DoctorBatches(ctx)
+	return none("expiry", "what is left of points with an end is their members', and what expired was booked", "%d members, batches or sums of points with an end do not agree", n), err
 }
 
 func checkReviews(ctx context.Context, q *db.Queries) (Finding, error) {

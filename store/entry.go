@@ -94,16 +94,19 @@ func (s *Store) InEntry(ctx context.Context, members []string, do func(*EntryTx)
 
 func (t *EntryTx) lock(ctx context.Context, members []string) error {
 	rows, err := t.q.LockMembers(ctx, members)
+	if err != nil {
+		return err
+	}
+	list, err := membersOf(ctx, t.tx, rows)
+	if err != nil {
+		return err
+	}
 	t.byMember = make(map[string]*Entrant, len(rows))
-	for _, row := range rows {
-		m, err := memberOf(row)
-		if err != nil {
-			return err
-		}
-		e := &Entrant{Member: m, LastEvent: row.EventSeq}
+	for i, m := range list {
+		e := &Entrant{Member: m, LastEvent: rows[i].EventSeq}
 		t.entrants, t.byMember[m.ID] = append(t.entrants, e), e
 	}
-	return err
+	return nil
 }
 
 // Entrants are the locked members in the order of their ids.

@@ -48,7 +48,8 @@ type OfferGauge struct {
 // limit of 0 is none.
 type BudgetGauge struct {
 	Campaign, Reward  string
-	Cap, Left         int64
+	Cap, Left         int64 // Left has what is kept back, too
+	Kept              int64 // until somebody resumes the reward
 	PerDay, LeftToday int64
 }
 
@@ -113,7 +114,7 @@ func (out *Sample) read(ctx context.Context, q *db.Queries) error {
 		return err
 	}
 	for _, r := range budgets {
-		out.Budgets = append(out.Budgets, BudgetGauge{r.Campaign, r.Reward, r.Cap, r.Available, r.PerDay, r.AvailableToday})
+		out.Budgets = append(out.Budgets, BudgetGauge{r.Campaign, r.Reward, r.Cap, r.Available + r.Kept, r.Kept, r.PerDay, r.AvailableToday})
 	}
 	stock, err := q.GaugeStock(ctx, maxGauges)
 	if err != nil {

@@ -25,21 +25,32 @@ type Question struct {
 // members. A page asks in rounds, so two pages may still wait for each other's stock and
 // budget; PostgreSQL breaks one off, and it is taken again.
 func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.Answer, error) {
+	if err := p.others(questions); err != nil {
+		return nil, err
+	}
 	answers := make([]campaign.Answer, len(questions))
-	var takes, grants []int
+	var stock, grants []int
 	for i := range questions {
 		switch ask := questions[i].Ask; {
+		case ask.Stock() != "": // of buyers the rows of their teams are held already
+			stock = append(stock, i)
 		case ask.Team != nil:
 			answer, err := questions[i].Of.team(ctx, ask)
 			if err != nil {
 				return nil, err
 			}
 			answers[i] = answer
-		case ask.Take != nil:
-			takes = append(takes, i)
+		case ask.Vest != nil:
+			answer, err := questions[i].Of.vest(ctx, ask.Vest)
+			if err != nil {
+				return nil, err
+			}
+			answers[i] = answer
+		case ask.Grant != nil && ask.Grant.To != "" && !p.held[ask.Grant.To]:
+			answers[i] = campaign.Answer{Reason: campaign.RefusedNoInviter}
 		case ask.Grant != nil:
 			grants = append(grants, i)
-		case ask.ClawBack != nil: // of a locked member alone
+		case ask.ClawBack != nil: // of locked members alone
 			answer, err := questions[i].Of.clawBack(ctx, ask.ClawBack)
 			if err != nil {
 				return nil, err
@@ -49,14 +60,21 @@ func (p *PageTx) Answer(ctx context.Context, questions []Question) ([]campaign.A
 			return nil, campaign.Errorf(campaign.CodeInternal, "the core asked nothing")
 		}
 	}
-	if err := p.holdLimits(ctx, questions, takes); err != nil {
+	if err := p.holdLimits(ctx, questions, stock); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(takes, func(a, b int) int {
-		return cmp.Compare(questions[a].Ask.Take.Offer, questions[b].Ask.Take.Offer)
-	})
-	for _, i := range takes {
-		answer, err := questions[i].Of.take(ctx, questions[i].Ask.Take)
+	slices.SortStableFunc(stock, func(a, b int) int { return cmp.Compare(questions[a].Ask.Stock(), questions[b].Ask.Stock()) })
+	for _, i := range stock {
+		var (
+			answer campaign.Answer
+			err    error
+			of     = questions[i].Of
+		)
+		if ask := questions[i].Ask; ask.Take != nil {
+			answer, err = of.take(ctx, ask.Take)
+		} else {
+			answer, err = of.team(ctx, ask)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -73,12 +91,12 @@ const holdLimitsSQL = `select pg_advisory_xact_lock_shared(budgets_lock(c)) from
 // holdLimits keeps the limits of campaigns as they are until the page is done. Who submits a
 // version takes this lock and then the stock; so who takes stock and may grant later has to
 // hold it as well. Who grants gets it in grant_rewards.
-func (p *PageTx) holdLimits(ctx context.Context, questions []Question, takes []int) error {
-	if len(takes) == 0 {
+func (p *PageTx) holdLimits(ctx context.Context, questions []Question, stock []int) error {
+	if len(stock) == 0 {
 		return nil
 	}
 	campaigns := map[string]bool{}
-	for _, i := range takes {
+	for _, i := range stock {
 		campaigns[questions[i].Of.row.Campaign] = true
 	}
 	_, err := p.conn.Exec(ctx, holdLimitsSQL, slices.Sorted(maps.Keys(campaigns)))
@@ -113,6 +131,10 @@ func (p *PageTx) grant(ctx context.Context, questions []Question, places []int, 
 	for _, i := range places {
 		q := &questions[i]
 		t, ask, version := q.Of, q.Ask.Grant, q.Of.row.Version
+		whose := t.row.Member
+		if ask.To != "" {
+			whose = ask.To
+		}
 		if q.Ask.Version != 0 {
 			version = int32(q.Ask.Version)
 		}
@@ -120,12 +142,12 @@ func (p *PageTx) grant(ctx context.Context, questions []Question, places []int, 
 		// What a member was granted before counts for what she is granted after it, so a call
 		// that has her already is over: what comes behind it stays behind it.
 		k := len(calls) - 1
-		if k < 0 || calls[k].campaign != t.row.Campaign || calls[k].day != day || calls[k].had[t.row.Member] {
+		if k < 0 || calls[k].campaign != t.row.Campaign || calls[k].day != day || calls[k].had[whose] {
 			calls = append(calls, &grants{campaign: t.row.Campaign, day: day, from: from, until: until, had: map[string]bool{}})
 			k++
 		}
 		g := calls[k]
-		g.had[t.row.Member] = true
+		g.had[whose] = true
 		var (
 			most  *int32
 			after = t.now
@@ -135,9 +157,9 @@ func (p *PageTx) grant(ctx context.Context, questions []Question, places []int, 
 			most, after = &times, since(limit.Every, t.now)
 		}
 		g.places = append(g.places, i)
-		g.keys, g.members, g.steps, g.rewards = append(g.keys, q.Ask.Key), append(g.members, t.row.Member), append(g.steps, ask.Step), append(g.rewards, ask.Reward)
+		g.keys, g.members, g.steps, g.rewards = append(g.keys, q.Ask.Key), append(g.members, whose), append(g.steps, ask.Step), append(g.rewards, ask.Reward)
 		of := rewardOf(ask)
-		g.list = append(g.list, &granting{key: q.Ask.Key, of: of, tx: t, worth: of.Gift().Worth(), value: ask.Value})
+		g.list = append(g.list, &granting{key: q.Ask.Key, of: of, tx: t, member: whose, worth: of.Gift().Worth(), value: ask.Value})
 		g.journeys, g.assets = append(g.journeys, t.row.ID), append(g.assets, of.Asset(t.row.Campaign))
 		g.turns, g.versions = append(g.turns, int32(q.Turn)), append(g.versions, version)
 		g.most, g.since, g.at = append(g.most, most), append(g.since, after), append(g.at, t.now)

@@ -227,6 +227,90 @@ func TestABudgetIsUsedUpToItsLastGrant(t *testing.T) {
 	}
 }
 
+// A reward that pauses gives what it does not keep back, to the last grant that fits; the
+// rest once somebody has resumed it, and no more than that. Another total keeps back again.
+func TestARewardPauses(t *testing.T) {
+	s := open(t)
+	reward := campaign.Reward{Name: "gift", Points: 100, Budget: 30_000, PauseAt: 10_050}
+	k, name := newTill(t, s, nil, 400, reward, campaign.Reward{Name: "other", Points: 1, Budget: 10}, campaign.Reward{Name: "free", Points: 1})
+	n := 0
+	// grants asks for a grant for each of so many members, and counts what was granted and refused.
+	grants := func(members int) (granted int64, refused map[string]int) {
+		t.Helper()
+		n++
+		var (
+			wishes []wish
+			mutex  sync.Mutex
+		)
+		for i, row := range k.rows[:members] {
+			wishes = append(wishes, wish{row, fmt.Sprintf("%s/%d/%d", name, n, i), &reward})
+		}
+		refused = map[string]int{}
+		clients(t, 16, wishes, 1, func(list []wish) error {
+			answers, err := k.grant(t.Context(), list, nil)
+			mutex.Lock()
+			defer mutex.Unlock()
+			for _, a := range answers {
+				if a.OK {
+					granted++
+				} else {
+					refused[a.Reason]++
+				}
+			}
+			return err
+		})
+		k.sound(t)
+		return granted, refused
+	}
+	budget := func() store.BudgetReport {
+		t.Helper()
+		r, err := s.Report(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Budgets[0]
+	}
+	if granted, refused := grants(205); granted != 199 || refused[campaign.RefusedPaused] != 6 {
+		t.Errorf("before the pause: %d granted, refused %v", granted, refused)
+	}
+	if b := budget(); b.Left != 10_100 || b.KeptBack != 10_050 || b.Used != 19_900 {
+		t.Errorf("%+v", b)
+	}
+	if left := k.number(t, `select available from reward_budgets where campaign = $1 and reward = 'gift'`, name); left != 50 {
+		t.Errorf("expressions read that %d are left", left)
+	}
+	for range 2 { // again changes nothing
+		if err := s.ResumeReward(t.Context(), name, "gift"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	k.submit(t, name, reward, campaign.Reward{Name: "other", Points: 1, Budget: 20}) // nor does a version with the same
+	if granted, refused := grants(110); granted != 101 || refused[campaign.RefusedBudget] != 9 {
+		t.Errorf("after it was resumed: %d granted, refused %v", granted, refused)
+	}
+	more := reward
+	more.Budget = 60_000
+	k.submit(t, name, more)
+	if granted, refused := grants(210); granted != 199 || refused[campaign.RefusedPaused] != 11 {
+		t.Errorf("of another total: %d granted, refused %v", granted, refused)
+	}
+	// What is kept back may be more than is left.
+	more.PauseAt = 40_000
+	k.submit(t, name, more)
+	if granted, _ := grants(2); granted != 0 || budget().Left != 10_100 || budget().KeptBack != 10_100 {
+		t.Errorf("%d granted, %+v", granted, budget())
+	}
+	for reward, want := range map[string]campaign.Code{"other": campaign.CodeConflict, "free": campaign.CodeNotFound, "none": campaign.CodeNotFound} {
+		if err := s.ResumeReward(t.Context(), name, reward); campaign.CodeOf(err) != want {
+			t.Errorf("%s: %v", reward, err)
+		}
+	}
+	if err := s.ResumeReward(t.Context(), "none", "gift"); campaign.CodeOf(err) != campaign.CodeNotFound {
+		t.Error(err)
+	}
+	k.sound(t)
+}
+
 // Every day of the campaign's calendar has its own budget, and one that begins while many
 // grant begins once. A demo clock lets a day pass in a second.
 func TestEveryDayHasItsBudget(t *testing.T) {

@@ -195,7 +195,11 @@ func (s *Store) Member(ctx context.Context, id string) (campaign.Member, error) 
 	if err != nil {
 		return campaign.Member{}, found(err, "member", id)
 	}
-	return memberOf(row)
+	list, err := membersOf(ctx, s.pool, []db.Member{row})
+	if err != nil {
+		return campaign.Member{}, translate(err, "read the member")
+	}
+	return list[0], nil
 }
 
 // Members lists members by id, those after the id given; with a tag, those who have it.
@@ -208,15 +212,27 @@ func (s *Store) Members(ctx context.Context, after, tag string, size int) ([]cam
 	if err != nil {
 		return nil, translate(err, "list the members")
 	}
+	list, err := membersOf(ctx, s.pool, rows)
+	return list, translate(err, "list the members")
+}
+
+// membersOf are members as they are now: without points that are past their end.
+func membersOf(ctx context.Context, on db.DBTX, rows []db.Member) ([]campaign.Member, error) {
 	out := make([]campaign.Member, len(rows))
+	ends, byID := map[string]bool{}, map[string]*campaign.Member{}
 	for i, r := range rows {
+		var err error
 		if out[i], err = memberOf(r); err != nil {
 			return nil, err
 		}
+		if r.PointsEnd != nil {
+			ends[r.ID], byID[r.ID] = true, &out[i]
+		}
 	}
-	return out, nil
+	return out, withoutOver(ctx, on, ends, byID)
 }
 
+// memberOf is a member with the points that are booked; see membersOf.
 func memberOf(r db.Member) (campaign.Member, error) {
 	m := campaign.Member{ID: r.ID, JoinedAt: r.JoinedAt, Source: r.Source, Inviter: r.Inviter, Tags: r.Tags, Points: r.Points}
 	if err := json.Unmarshal(r.Attributes, &m.Attributes); err != nil {
@@ -225,6 +241,11 @@ func memberOf(r db.Member) (campaign.Member, error) {
 	var err error
 	if m.Benefits, err = benefitsOf(r.Benefits); err != nil {
 		return m, err
+	}
+	if len(r.Levels) > len("{}") {
+		if err := json.Unmarshal(r.Levels, &m.Levels); err != nil {
+			return m, campaign.Errorf(campaign.CodeInternal, "the levels of a member cannot be read: %w", err)
+		}
 	}
 	if level, ok := m.Attributes["level"]; ok {
 		// A level may be read without being declared, where it is a string.

@@ -30,6 +30,9 @@ type Offer struct {
 	RefundedAt time.Time
 	// Reservations are of orders that keep the price now.
 	Reservations []Reservation
+
+	Team   *OfferTeam     // in which Order pays for it; nil: it is bought alone, or not ordered
+	Refund *RefundRequest // of an order whose team was not complete; nil: nobody was asked to pay back
 }
 
 // Price is what a shop charges now: the locked price while the offer is open and not
@@ -76,6 +79,7 @@ func offerOf(r db.GetOfferRow) Offer {
 		OpenedAt: r.OpenedAt, ExpiresAt: orZero(r.ExpiresAt), ClosedAt: orZero(r.ClosedAt), RefundedAt: orZero(r.RefundedAt),
 		Now: clock(r.ClockFactor, r.ClockReal, r.ClockStart).At(r.Now),
 	}
+	o.Team, o.Refund = teamOfOffer(&r, o.Now)
 	if r.OrderID != nil {
 		o.Order = *r.OrderID
 	}

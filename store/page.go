@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,6 +23,14 @@ import (
 // the order of their ids' bytes, as everybody does it.
 const lockTurnMembersSQL = `
 select m.* from members m where m.id in (select j.member from journeys j where j.id = any($1::bigint[]))
+ order by m.id collate "C" for update`
+
+// lockTurnPeopleSQL is lockTurnMembersSQL with others whom the turns change too. Who they are
+// is an array that is made first: a row that somebody else has just changed is looked at
+// again when its lock comes free, and no subquery would be.
+const lockTurnPeopleSQL = `
+select m.* from members m
+ where m.id = any(array(select j.member from journeys j where j.id = any($1::bigint[])) || $2::text[])
  order by m.id collate "C" for update`
 
 const loadTurnsSQL = `
@@ -54,15 +63,39 @@ type PageTx struct {
 	queued  *db.Queries
 	columns columns
 	news    bool // for routers, once it is committed
+
+	with []string        // members who are locked beside those of the journeys
+	held map[string]bool // everybody who is locked
 }
+
+// othersNeededError says that turns change members whose rows are not locked. Several
+// members are locked in one order, so the page is begun anew with them among the others. It
+// is seldom: only a turn that grants to an inviter, or takes a grant back, finds it out.
+type othersNeededError struct{ members []string }
+
+// Error says so.
+func (*othersNeededError) Error() string { return "a turn needs other members locked too" }
 
 // InTurns opens a transaction for turns of journeys and commits it if do succeeds: all
 // of them or none. do runs again from the start when PostgreSQL broke the transaction off.
 func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) error) error {
 	news := false
-	err := retry(ctx, func() error {
+	var with []string
+	err := s.inTurns(ctx, journeys, with, &news, do)
+	for others := new(othersNeededError); errors.As(err, &others); {
+		with = append(with, others.members...)
+		err = s.inTurns(ctx, journeys, with, &news, do)
+	}
+	if err == nil && news {
+		s.Notify()
+	}
+	return translate(err, "take a turn")
+}
+
+func (s *Store) inTurns(ctx context.Context, journeys []int64, with []string, news *bool, do func(*PageTx) error) error {
+	return retry(ctx, func() error {
 		return s.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error {
-			p := &PageTx{conn: c.Conn(), q: db.New(c.Conn()), sealer: s.sealer}
+			p := &PageTx{conn: c.Conn(), q: db.New(c.Conn()), sealer: s.sealer, with: with}
 			p.queued = db.New(queue{&p.rest})
 			err := p.open(ctx, journeys)
 			if err == nil {
@@ -71,7 +104,7 @@ func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) 
 			if err == nil {
 				err = p.save(ctx)
 			}
-			news = p.news
+			*news = p.news
 			if err == nil || p.conn.IsClosed() {
 				return err
 			}
@@ -83,28 +116,33 @@ func (s *Store) InTurns(ctx context.Context, journeys []int64, do func(*PageTx) 
 			return err
 		})
 	})
-	if err == nil && news {
-		s.Notify()
-	}
-	return translate(err, "take a turn")
 }
 
 func (p *PageTx) open(ctx context.Context, journeys []int64) error {
 	var batch pgx.Batch
 	batch.Queue("begin")
 	batch.Queue(planOnceSQL)
-	batch.Queue(lockTurnMembersSQL, journeys)
+	if len(p.with) > 0 {
+		batch.Queue(lockTurnPeopleSQL, journeys, p.with)
+	} else {
+		batch.Queue(lockTurnMembersSQL, journeys)
+	}
 	batch.Queue(loadTurnsSQL, journeys)
 	members := map[string]db.Member{}
+	p.held = map[string]bool{}
 	p.turns = make(map[int64]*TurnTx, len(journeys))
-	return inBatch(p.conn.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
+	ends := map[string]bool{} // whose points have an end
+	if err := inBatch(p.conn.SendBatch(ctx, &batch), func(r pgx.BatchResults) error {
 		for range 2 {
 			if _, err := r.Exec(); err != nil {
 				return err
 			}
 		}
 		if err := eachRow(r, func(m *db.Member) error {
-			members[m.ID] = *m
+			members[m.ID], p.held[m.ID] = *m, true
+			if m.PointsEnd != nil {
+				ends[m.ID] = true
+			}
 			return nil
 		}); err != nil {
 			return err
@@ -114,7 +152,27 @@ func (p *PageTx) open(ctx context.Context, journeys []int64) error {
 			p.turns[row.ID] = t
 			return err
 		})
-	})
+	}); err != nil || len(ends) == 0 {
+		return err
+	}
+	return p.withoutOver(ctx, ends)
+}
+
+// withoutOver takes from what the turns know of their members' points what is past its end.
+func (p *PageTx) withoutOver(ctx context.Context, ends map[string]bool) error {
+	byID := make(map[string]*campaign.Member, len(ends))
+	for id := range ends {
+		byID[id] = new(campaign.Member)
+	}
+	if err := withoutOver(ctx, p.conn, ends, byID); err != nil {
+		return err
+	}
+	for _, t := range p.turns {
+		if less, ok := byID[t.row.Member]; ok {
+			t.member.Points += less.Points
+		}
+	}
+	return nil
 }
 
 // inBatch reads a batch's results and closes it.

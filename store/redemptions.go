@@ -54,7 +54,7 @@ func (s *Store) Reserve(ctx context.Context, ask Redemption) (out Redemption, er
 	case ask.Span < MinReservation || ask.Span > MaxReservation:
 		return out, campaign.Errorf(campaign.CodeInvalid, "points are reserved for 1s to %s", campaign.FormatDuration(MaxReservation))
 	}
-	err = s.inMembers(ctx, []string{ask.Member}, func(q *db.Queries, members []db.Member, now time.Time) error {
+	err = s.inMembers(ctx, []string{ask.Member}, func(tx pgx.Tx, q *db.Queries, members []db.Member, now time.Time) error {
 		if len(members) == 0 {
 			return campaign.Errorf(campaign.CodeNotFound, "there is no member %q", ask.Member)
 		}
@@ -69,15 +69,20 @@ func (s *Store) Reserve(ctx context.Context, ask Redemption) (out Redemption, er
 		case !errors.Is(err, pgx.ErrNoRows):
 			return err
 		}
-		// What she reserved and let expire is hers again, whether the sweep has come or not:
-		// as much of it as she needs.
-		has := members[0].Points
-		for n := ownAtOnce; n == ownAtOnce && has < ask.Points; {
-			var released int64
-			if n, released, err = expire(ctx, q, []string{ask.Member}, ownAtOnce, now); err != nil {
+		// What is past its end is not hers any more. What she reserved and let expire is hers
+		// again, whether the sweep has come or not: as much of it as she needs.
+		if err := expirePoints(ctx, tx, []string{ask.Member}, now); err != nil {
+			return err
+		}
+		has, err := q.MemberPoints(ctx, ask.Member)
+		for n := ownAtOnce; err == nil && n == ownAtOnce && has < ask.Points; {
+			if n, err = expire(ctx, tx, q, []string{ask.Member}, ownAtOnce, now); err != nil {
 				return err
 			}
-			has += released
+			has, err = q.MemberPoints(ctx, ask.Member)
+		}
+		if err != nil {
+			return err
 		}
 		if has < ask.Points {
 			return campaign.Errorf(campaign.CodeConflict, "%s has %d points, %d are asked for", ask.Member, has, ask.Points)
@@ -90,6 +95,9 @@ func (s *Store) Reserve(ctx context.Context, ask Redemption) (out Redemption, er
 		if err := q.MovePoints(ctx, db.MovePointsParams{
 			Key: "redemption/" + ask.ID + "/reserve", Kind: "reserve", Member: ask.Member, FromKind: "member", ToKind: "reserved", Points: ask.Points,
 		}); err != nil {
+			return err
+		}
+		if err := reserveBatches(ctx, tx, ask.ID, ask.Member, ask.Points, now); err != nil {
 			return err
 		}
 		out, err = redemption(ctx, q, ask.ID)
@@ -117,7 +125,7 @@ func (s *Store) closeRedemption(ctx context.Context, id string, to RedemptionSta
 	if err != nil {
 		return out, found(err, "redemption", id)
 	}
-	err = s.inMembers(ctx, []string{member}, func(q *db.Queries, _ []db.Member, now time.Time) error {
+	err = s.inMembers(ctx, []string{member}, func(tx pgx.Tx, q *db.Queries, _ []db.Member, now time.Time) error {
 		r, err := redemption(ctx, q, id)
 		if err != nil {
 			return err
@@ -133,7 +141,7 @@ func (s *Store) closeRedemption(ctx context.Context, id string, to RedemptionSta
 		case r.State != RedemptionReserved:
 			return campaign.Errorf(campaign.CodeConflict, "redemption %q was %s at %s", id, r.State, r.ClosedAt.UTC().Format(time.RFC3339))
 		}
-		if err := finish(ctx, q, &r, to, now); err != nil {
+		if err := finish(ctx, tx, q, &r, to, now); err != nil {
 			return err
 		}
 		out, err = redemption(ctx, q, id)
@@ -143,7 +151,7 @@ func (s *Store) closeRedemption(ctx context.Context, id string, to RedemptionSta
 }
 
 // finish gives a reserved redemption its last state, and its points where they belong then.
-func finish(ctx context.Context, q *db.Queries, r *Redemption, state RedemptionState, now time.Time) error {
+func finish(ctx context.Context, tx pgx.Tx, q *db.Queries, r *Redemption, state RedemptionState, now time.Time) error {
 	kind, to := "release", "member"
 	if state == RedemptionCaptured {
 		kind, to = "capture", "redeemed"
@@ -151,29 +159,31 @@ func finish(ctx context.Context, q *db.Queries, r *Redemption, state RedemptionS
 	if err := q.CloseRedemption(ctx, string(state), now, r.ID); err != nil {
 		return err
 	}
-	return q.MovePoints(ctx, db.MovePointsParams{
+	if err := q.MovePoints(ctx, db.MovePointsParams{
 		Key: "redemption/" + r.ID + "/" + kind, Kind: kind, Member: r.Member, FromKind: "reserved", ToKind: to, Points: r.Points,
-	})
+	}); err != nil || state == RedemptionCaptured {
+		return err
+	}
+	return releaseBatches(ctx, tx, r.ID, r.Member, now)
 }
 
 // ownAtOnce is how many reservations of her own are looked for at a time.
 const ownAtOnce = 50
 
 // expire gives these locked members back what they let expire, of at most so many
-// reservations. It says of how many, and how much that is.
-func expire(ctx context.Context, q *db.Queries, members []string, most int, now time.Time) (n int, points int64, err error) {
+// reservations, and says of how many.
+func expire(ctx context.Context, tx pgx.Tx, q *db.Queries, members []string, most int, now time.Time) (n int, err error) {
 	rows, err := q.OverdueOf(ctx, members, now, int32(most))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	for _, row := range rows {
 		r := redemptionOf(row)
-		if err := finish(ctx, q, &r, RedemptionExpired, now); err != nil {
-			return 0, 0, err
+		if err := finish(ctx, tx, q, &r, RedemptionExpired, now); err != nil {
+			return 0, err
 		}
-		points += r.Points
 	}
-	return len(rows), points, nil
+	return len(rows), nil
 }
 
 // ExpireRedemptions gives back what was reserved too long ago, of at most so many
@@ -183,8 +193,8 @@ func (s *Store) ExpireRedemptions(ctx context.Context, most int) (n int, err err
 	if err != nil || len(members) == 0 {
 		return 0, translate(err, "look for expired reservations")
 	}
-	err = s.inMembers(ctx, members, func(q *db.Queries, _ []db.Member, now time.Time) error {
-		_, _, err := expire(ctx, q, members, most, now)
+	err = s.inMembers(ctx, members, func(tx pgx.Tx, q *db.Queries, _ []db.Member, now time.Time) error {
+		_, err := expire(ctx, tx, q, members, most, now)
 		return err
 	})
 	return len(members), translate(err, "give back expired reservations")
@@ -192,8 +202,8 @@ func (s *Store) ExpireRedemptions(ctx context.Context, most int) (n int, err err
 
 // inMembers does something with these members locked, at the moment that the clock shows
 // after that.
-func (s *Store) inMembers(ctx context.Context, ids []string, do func(q *db.Queries, members []db.Member, now time.Time) error) error {
-	return s.inQuickTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
+func (s *Store) inMembers(ctx context.Context, ids []string, do func(tx pgx.Tx, q *db.Queries, members []db.Member, now time.Time) error) error {
+	return s.inQuickTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
 		members, err := q.LockMembers(ctx, ids)
 		if err != nil {
 			return err
@@ -202,7 +212,7 @@ func (s *Store) inMembers(ctx context.Context, ids []string, do func(q *db.Queri
 		if err != nil {
 			return err
 		}
-		return do(q, members, now)
+		return do(tx, q, members, now)
 	})
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/store/db"
@@ -24,7 +25,8 @@ func (p *PageTx) noteOrders(ctx context.Context, questions []Question, grants []
 
 // clawBack takes back what an order led to, as far as the order has gone back: of each grant
 // as much as is to be gone in all, less what was asked back before. So a refund counts once,
-// however often it is asked for, and the parts of several refunds add up to the whole.
+// however often it is asked for, and the parts of several refunds add up to the whole. Some of
+// it may have been granted to others than the member of the journey; their rows are locked too.
 func (t *TurnTx) clawBack(ctx context.Context, ask *campaign.ClawBackAsk) (campaign.Answer, error) {
 	answer := campaign.Answer{OK: true}
 	names := make([]string, len(ask.Rewards))
@@ -35,27 +37,50 @@ func (t *TurnTx) clawBack(ctx context.Context, ask *campaign.ClawBackAsk) (campa
 	if err != nil {
 		return answer, err
 	}
+	keys, members := make([]string, len(rows)), make([]string, len(rows))
+	for i := range rows {
+		keys[i], members[i] = rows[i].Key, rows[i].Member
+	}
+	now, err := t.page.q.RedemptionClock(ctx)
+	if err != nil {
+		return answer, err
+	}
+	if err := expirePoints(ctx, t.page.conn, members, now); err != nil {
+		return answer, err
+	}
+	own, err := batchesOf(ctx, t.page.conn, keys)
+	if err != nil {
+		return answer, err
+	}
 	for _, g := range rows {
 		due := campaign.PartOf(g.Worth, ask.Part, ask.Of) - g.Back
+		if due > 0 && !g.Piece {
+			// What has expired is gone already.
+			due = min(due, g.Worth-g.Back-own[g.Key].expired)
+		}
 		if due <= 0 {
 			continue
 		}
 		reward := ask.Rewards[slices.Index(names, g.Reward)]
 		key := "claw_back/" + g.Key + "/" + ask.Refund
-		taken, err := t.takeBack(ctx, key, &g, due, reward.InFull)
+		taken, err := t.takeBack(ctx, key, &g, due, reward.InFull, now)
 		if err != nil {
 			return answer, err
 		}
 		if err := t.page.q.AddClawback(ctx, db.AddClawbackParams{
-			Key: key, GrantKey: g.Key, Campaign: t.row.Campaign, Version: g.Version, Reward: g.Reward, Member: t.row.Member, Journey: t.row.ID,
+			Key: key, GrantKey: g.Key, Campaign: t.row.Campaign, Version: g.Version, Reward: g.Reward, Member: g.Member, Journey: t.row.ID,
 			OrderID: ask.Order, Refund: ask.Refund, Points: due, Taken: taken, At: t.now,
 		}); err != nil {
 			return answer, err
 		}
-		at := slices.IndexFunc(answer.ClawedBack, func(x campaign.ClawedBack) bool { return x.Reward == g.Reward })
+		of := campaign.ClawedBack{Reward: g.Reward}
+		if g.Member != t.row.Member {
+			of.Member = g.Member
+		}
+		at := slices.IndexFunc(answer.ClawedBack, func(x campaign.ClawedBack) bool { return x.Reward == of.Reward && x.Member == of.Member })
 		if at < 0 {
 			at = len(answer.ClawedBack)
-			answer.ClawedBack = append(answer.ClawedBack, campaign.ClawedBack{Reward: g.Reward})
+			answer.ClawedBack = append(answer.ClawedBack, of)
 		}
 		if g.Piece {
 			answer.ClawedBack[at].Pieces += taken
@@ -68,10 +93,11 @@ func (t *TurnTx) clawBack(ctx context.Context, ask *campaign.ClawBackAsk) (campa
 	return answer, nil
 }
 
-// takeBack takes so much of a grant back from the member, whose row is locked, and says how
+// takeBack takes so much of a grant back from whoever got it, whose row is locked, and says how
 // much there was to take. A coupon or a benefit is one piece, which goes back with the whole
-// of the order alone: a coupon that was not used yet is voided, a benefit ends.
-func (t *TurnTx) takeBack(ctx context.Context, key string, g *db.OrderGrantsRow, due int64, inFull bool) (taken int64, err error) {
+// of the order alone: a coupon that was not used yet is voided, a benefit ends. now is real:
+// batches of points end by it.
+func (t *TurnTx) takeBack(ctx context.Context, key string, g *db.OrderGrantsRow, due int64, inFull bool, now time.Time) (taken int64, err error) {
 	if g.Piece {
 		done, err := VoidGrant(ctx, t.page.q, g.Key, t.now)
 		if done != "" {
@@ -79,9 +105,19 @@ func (t *TurnTx) takeBack(ctx context.Context, key string, g *db.OrderGrantsRow,
 		}
 		return taken, err
 	}
-	return t.page.q.ClawBackPoints(ctx, db.ClawBackPointsParams{
-		Key: key, Campaign: t.row.Campaign, Reward: g.Reward, Member: t.row.Member, Points: due, InFull: inFull,
+	taken, err = t.page.q.ClawBackPoints(ctx, db.ClawBackPointsParams{
+		Key: key, Campaign: t.row.Campaign, Reward: g.Reward, Member: g.Member, Points: due, InFull: inFull,
 	})
+	if err != nil || taken == 0 {
+		return taken, err
+	}
+	h, err := holdings(ctx, t.page.conn, []string{g.Member})
+	if err != nil {
+		return taken, err
+	}
+	d := draws{}
+	d.add(h.batches[g.Member].Draw(taken, h.byKey[g.Key], now))
+	return taken, d.save(ctx, t.page.conn, []string{g.Member})
 }
 
 // saveRefunds writes what refunds reversed, and what closed offers let go of.

@@ -27,11 +27,14 @@ type Report struct {
 	NotSent  []NotSentReport `json:"not_sent" doc:"Messages that were decided not to be sent, and why"`
 	Calls    []CallReport    `json:"calls,omitempty" doc:"Services that were called, and what became of it"`
 	Offers   []OfferReport   `json:"offers"`
+	Teams    []TeamReport    `json:"teams,omitempty" doc:"Teams that came together, or did not: of buyers by offer, others by step"`
+	Refunds  []RefundReport  `json:"refunds,omitempty" doc:"Orders that the shop was asked to pay back, because their team was not complete"`
 	Stock    []StockReport   `json:"stock" doc:"Offers with a limit, all versions together"`
 	Rewards  []RewardReport  `json:"rewards"`
 	Budgets  []BudgetReport  `json:"budgets" doc:"Rewards with a limit, all versions together"`
 	Coupons  []CouponReport  `json:"coupons,omitempty" doc:"Rewards that give coupons, all versions together"`
 	Benefits []BenefitReport `json:"benefits,omitempty" doc:"Rewards that give a benefit, all versions together"`
+	Points   *PointsReport   `json:"points,omitempty" doc:"What the rules of points gave; absent for a campaign that has none and gives nothing with an end"`
 	Late     []LateReport    `json:"late" doc:"Events that were in time and arrived too late"`
 	Reviews  []ReviewReport  `json:"reviews" doc:"What people are asked to decide, by kind and state"`
 }
@@ -119,6 +122,34 @@ type OfferReport struct {
 	Refunded  int64  `json:"refunded,omitempty" doc:"Of taken, those whose order went back as a whole"`
 }
 
+// TeamReport counts the teams of an offer, or of a step.
+type TeamReport struct {
+	Version   int    `json:"version" doc:"The version on which they were opened"`
+	Offer     string `json:"offer,omitempty" doc:"That their members buy together"`
+	Journey   string `json:"journey,omitempty"`
+	Step      string `json:"step,omitempty" doc:"Its label or, without one, its id"`
+	Opened    int64  `json:"opened"`
+	Formed    int64  `json:"formed"`
+	Failed    int64  `json:"failed"`
+	Withdrawn int64  `json:"withdrawn" doc:"Everybody had left them"`
+	Open      int64  `json:"open"`
+}
+
+// RefundReport counts the orders of an offer that the shop was asked to pay back.
+type RefundReport struct {
+	Version         int                   `json:"version"`
+	Offer           string                `json:"offer"`
+	Reason          campaign.RefundReason `json:"reason" enum:"team_failed,left_journey,migrated"`
+	Asked           int64                 `json:"asked" doc:"All of them"`
+	Amount          Amount                `json:"amount" doc:"Of all of them"`
+	Accepted        int64                 `json:"accepted" doc:"The shop has taken the request, and not told yet that the money is back"`
+	Confirmed       int64                 `json:"confirmed" doc:"The shop has told that the money is back"`
+	ConfirmedAmount Amount                `json:"confirmed_amount"`
+	Refused         int64                 `json:"refused" doc:"The shop will not, or could not be asked: a person must look"`
+	Unknown         int64                 `json:"unknown" doc:"Nobody knows whether the shop has taken the request: a person must look"`
+	Waiting         int64                 `json:"waiting" doc:"The request is on its way"`
+}
+
 // StockReport is what is left of an offer.
 type StockReport struct {
 	Offer string `json:"offer"`
@@ -136,6 +167,7 @@ type RewardReport struct {
 	Points           int64  `json:"points"`
 	Refused          int64  `json:"refused"`
 	RefusedBudget    int64  `json:"refused_budget" doc:"Because the budget was used up"`
+	RefusedPaused    int64  `json:"refused_paused,omitempty" doc:"Because the reward had paused"`
 	RefusedPerDay    int64  `json:"refused_per_day" doc:"Because the day's budget was used up"`
 	RefusedPerMember int64  `json:"refused_per_member" doc:"Because of the limit per member"`
 	RefusedPool      int64  `json:"refused_pool,omitempty" doc:"Because no code was left"`
@@ -184,9 +216,36 @@ type BudgetReport struct {
 	Reward    string `json:"reward"`
 	Budget    int64  `json:"budget,omitempty" doc:"In all; left out where only a day is limited, and used and left with it"`
 	Used      int64  `json:"used,omitempty"`
-	Left      int64  `json:"left,omitempty"`
+	Left      int64  `json:"left,omitempty" doc:"What is kept back too"`
+	KeptBack  int64  `json:"kept_back,omitempty" doc:"Of left, what is given only after somebody has resumed the reward"`
 	PerDay    int64  `json:"per_day,omitempty" doc:"What each day may give; left out where it is not limited"`
 	LeftToday *int64 `json:"left_today,omitempty" doc:"What is left of today, on the campaign's calendar"`
+}
+
+// PointsReport is what a campaign's rules of points gave, all versions together.
+type PointsReport struct {
+	Rules   []PointRuleReport `json:"rules"`
+	Levels  []LevelReport     `json:"levels,omitempty" doc:"In the order of the definition"`
+	Expired int64             `json:"expired" doc:"Points of the campaign, of rewards too, that passed their end unspent"`
+}
+
+// PointRuleReport is what one rule gave, in points but for gains and undecided.
+type PointRuleReport struct {
+	Rule             string `json:"rule"`
+	Gains            int64  `json:"gains" doc:"How many events gave something"`
+	Points           int64  `json:"points"`
+	RefusedPerDay    int64  `json:"refused_per_day" doc:"What the cap of a day left out"`
+	RefusedPerMember int64  `json:"refused_per_member" doc:"What the limit per member left out"`
+	Undecided        int64  `json:"undecided,omitempty" doc:"Events for which an expression had no value"`
+	Reversed         int64  `json:"reversed" doc:"What was taken back"`
+	Short            int64  `json:"short,omitempty" doc:"What should have been taken back and was spent or has expired"`
+	Expired          int64  `json:"expired"`
+}
+
+// LevelReport counts the members of a level.
+type LevelReport struct {
+	Level   string `json:"level"`
+	Members int64  `json:"members"`
 }
 
 // LateReport counts events that came too late.
@@ -230,7 +289,7 @@ func (s *Store) Report(ctx context.Context, name string) (*Report, error) {
 		}
 		b := &reporter{q: q, name: name, definitions: make(map[int32]*campaign.Definition), r: report}
 		for _, part := range []func(context.Context) error{
-			b.readDefinitions, b.journeys, b.splits, b.messages, b.offers, b.rewards, b.trouble,
+			b.readDefinitions, b.journeys, b.splits, b.messages, b.offers, b.rewards, b.points, b.trouble,
 		} {
 			if err := part(ctx); err != nil {
 				return err
@@ -406,6 +465,28 @@ func (b *reporter) offers(ctx context.Context) error {
 			int(row.Version), row.Offer, row.Opened, row.Taken, row.Lapsed, row.Withdrawn, row.Open, b.amount(row.Paid), row.Refunded,
 		})
 	}
+	teams, err := b.q.ReportTeams(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range teams {
+		b.r.Teams = append(b.r.Teams, TeamReport{
+			int(row.Version), row.Offer, row.Journey, row.Step, row.Opened, row.Formed, row.Failed, row.Withdrawn, row.Open,
+		})
+	}
+	refunds, err := b.q.ReportRefunds(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	for _, row := range refunds {
+		currency := campaign.Currency(row.Currency)
+		b.r.Refunds = append(b.r.Refunds, RefundReport{
+			Version: int(row.Version), Offer: row.Offer, Reason: campaign.RefundReason(row.Reason), Asked: row.Asked,
+			Amount:   AmountOf(campaign.Money{Minor: row.Amount, Currency: currency}),
+			Accepted: row.Accepted, Confirmed: row.Confirmed, ConfirmedAmount: AmountOf(campaign.Money{Minor: row.ConfirmedAmount, Currency: currency}),
+			Refused: row.Refused, Unknown: row.Unknown, Waiting: row.Asked - row.Accepted - row.Confirmed - row.Refused - row.Unknown,
+		})
+	}
 	stock, err := b.q.ReportStock(ctx, b.name)
 	if err != nil {
 		return err
@@ -435,7 +516,7 @@ func (b *reporter) rewards(ctx context.Context) error {
 	for _, row := range rows {
 		b.r.Rewards = append(b.r.Rewards, RewardReport{
 			Version: int(row.Version), Reward: row.Reward, Granted: row.Granted, Points: row.Points, Refused: row.Refused,
-			RefusedBudget: row.RefusedBudget, RefusedPerDay: row.RefusedPerDay, RefusedPerMember: row.RefusedPerMember,
+			RefusedBudget: row.RefusedBudget, RefusedPaused: row.RefusedPaused, RefusedPerDay: row.RefusedPerDay, RefusedPerMember: row.RefusedPerMember,
 			RefusedPool: row.RefusedPool, RefusedHeld: row.RefusedHeld,
 		})
 	}
@@ -455,7 +536,7 @@ func (b *reporter) rewards(ctx context.Context) error {
 		return err
 	}
 	for _, row := range budgets {
-		line := BudgetReport{Reward: row.Reward, Budget: row.Cap, Used: row.Used, Left: row.Available, PerDay: row.PerDay}
+		line := BudgetReport{Reward: row.Reward, Budget: row.Cap, Used: row.Used, Left: row.Available + row.Kept, KeptBack: row.Kept, PerDay: row.PerDay}
 		if row.PerDay > 0 {
 			line.LeftToday = &row.AvailableToday
 		}
@@ -495,6 +576,43 @@ func (b *reporter) pieces(ctx context.Context) error {
 	}
 	for _, row := range benefits {
 		b.r.Benefits = append(b.r.Benefits, BenefitReport(row))
+	}
+	return nil
+}
+
+func (b *reporter) points(ctx context.Context) error {
+	rows, err := b.q.ReportPoints(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	r := &PointsReport{Rules: []PointRuleReport{}}
+	for _, row := range rows {
+		r.Rules = append(r.Rules, PointRuleReport{
+			row.Rule, row.Gains, row.Points, row.RefusedPerDay, row.RefusedPerMember, row.Undecided, row.Reversed, row.Short, row.Expired,
+		})
+	}
+	levels, err := b.q.ReportLevels(ctx, b.name)
+	if err != nil {
+		return err
+	}
+	def := b.definitions[int32(b.r.Version)]
+	has := def != nil && def.Points != nil
+	if has {
+		for _, l := range def.Points.Levels {
+			line := LevelReport{Level: l.Name}
+			for _, row := range levels {
+				if row.Level == l.Name {
+					line.Members = row.Members
+				}
+			}
+			r.Levels = append(r.Levels, line)
+		}
+	}
+	if r.Expired, err = b.q.ReportExpired(ctx, b.name); err != nil {
+		return err
+	}
+	if has || len(r.Rules) > 0 || r.Expired > 0 {
+		b.r.Points = r
 	}
 	return nil
 }

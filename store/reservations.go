@@ -114,6 +114,8 @@ func reservable(o *db.OfferToReserveRow, now time.Time) error {
 		return campaign.Errorf(refused, "the offer was taken at %s by order %s", at(o.ClosedAt), *o.OrderID)
 	case state != campaign.OfferOpen:
 		return campaign.Errorf(refused, "the offer is %s since %s", state, at(o.ClosedAt))
+	case o.OrderID != nil:
+		return campaign.Errorf(refused, "order %s has paid for the offer, and waits for its team", *o.OrderID)
 	case o.ExpiresAt != nil && now.After(*o.ExpiresAt):
 		return campaign.Errorf(refused, "the price was locked until %s", at(o.ExpiresAt))
 	case State(o.CampaignState) == StateEnded:

@@ -21,7 +21,7 @@ func giveBenefits(ctx context.Context, p *PageTx, g *grants, list []*granting) e
 	byKey := map[string]*granting{}
 	for _, one := range list {
 		byKey[one.key] = one
-		keys, rewards, members = append(keys, one.key), append(rewards, one.of.Name), append(members, one.tx.row.Member)
+		keys, rewards, members = append(keys, one.key), append(rewards, one.of.Name), append(members, one.member)
 		names, spans, moments = append(names, one.of.Benefit.Benefit), append(spans, one.of.Benefit.For), append(moments, one.tx.now)
 	}
 	found, err := p.conn.Query(ctx, entitleSQL, g.campaign, keys, rewards, members, names, spans, moments)

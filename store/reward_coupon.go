@@ -79,7 +79,7 @@ func lookForHeld(ctx context.Context, p *PageTx, g *grants, list []*granting) er
 	var members, rewards []string
 	var moments []time.Time
 	for _, one := range list {
-		members, rewards, moments = append(members, one.tx.row.Member), append(rewards, one.of.Name), append(moments, one.tx.now)
+		members, rewards, moments = append(members, one.member), append(rewards, one.of.Name), append(moments, one.tx.now)
 	}
 	found, err := p.conn.Query(ctx, heldCouponsSQL, members, rewards, moments, g.campaign)
 	if err != nil {
@@ -202,6 +202,6 @@ type couponColumns struct {
 
 func (c *couponColumns) add(one *granting) {
 	w := one.of.Coupon
-	c.keys, c.members, c.currencies = append(c.keys, one.key), append(c.members, one.tx.row.Member), append(c.currencies, string(w.Value.Currency))
+	c.keys, c.members, c.currencies = append(c.keys, one.key), append(c.members, one.member), append(c.currencies, string(w.Value.Currency))
 	c.from, c.ends, c.backs, c.values = append(c.from, one.piece.From), append(c.ends, orNull(one.piece.Until)), append(c.backs, w.Returns), append(c.values, w.Value.Minor)
 }

@@ -6,11 +6,15 @@ import (
 	"github.com/banyanhq/banyan/campaign"
 )
 
-// What members were paid of rewards in steps, and how often they were asked for. The members'
-// rows are held, so it stays so.
+// What members were paid of rewards in steps, and how often they were asked for. What was
+// taken back of a step, or is owed, is paid again when it is reached again. The members' rows
+// are held, so it stays so.
 const paidStepsSQL = `
-select w.i, p.paid, p.times
+select w.i, p.paid - b.back, p.times
   from unnest($1::text[], $2::text[]) with ordinality as w (member, reward, i)
+ cross join lateral (
+       select coalesce(sum(c.points), 0)::bigint as back
+         from clawbacks c where c.member = w.member and c.campaign is not distinct from $3 and c.reward is not distinct from w.reward) b
  cross join lateral (
        select coalesce(sum(g.points) filter (where g.state = 'granted'), 0)::bigint as paid, count(*) filter (where g.state = 'granted' or g.reason = 'step') as times
          from grants g where g.member = w.member and g.campaign is not distinct from $3 and g.reward is not distinct from w.reward) p`
@@ -19,7 +23,7 @@ select w.i, p.paid, p.times
 func prepareSteps(ctx context.Context, p *PageTx, g *grants, list []*granting) error {
 	var members, rewards []string
 	for _, one := range list {
-		members, rewards = append(members, one.tx.row.Member), append(rewards, one.of.Name)
+		members, rewards = append(members, one.member), append(rewards, one.of.Name)
 	}
 	found, err := p.conn.Query(ctx, paidStepsSQL, members, rewards, g.campaign)
 	if err != nil {
@@ -45,9 +49,9 @@ func prepareSteps(ctx context.Context, p *PageTx, g *grants, list []*granting) e
 }
 
 // giveSteps says how much was paid.
-func giveSteps(_ context.Context, _ *PageTx, _ *grants, list []*granting) error {
+func giveSteps(ctx context.Context, p *PageTx, g *grants, list []*granting) error {
 	for _, one := range list {
 		one.points = one.worth
 	}
-	return nil
+	return givePoints(ctx, p, g, list)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // giver is what the store does for a kind of reward besides booking it. Each kind has its
-// file, reward_X.go, and its line in givers; points need nothing.
+// file, reward_X.go, and its line in givers.
 type giver struct {
 	kind campaign.RewardKind
 	// prepare looks for what the grants need, under locks, and writes into each what it
@@ -25,6 +25,7 @@ type giver struct {
 
 // givers in the order in which everybody locks what they need.
 var givers = []giver{
+	{campaign.RewardPoints, nothingToPrepare, givePoints},
 	{campaign.RewardCoupon, prepareCoupons, giveCoupons},
 	{campaign.RewardBenefit, nothingToPrepare, giveBenefits},
 	{campaign.RewardSteps, prepareSteps, giveSteps},
@@ -37,6 +38,7 @@ type granting struct {
 	key    string
 	of     *campaign.Reward
 	tx     *TurnTx
+	member string // who gets it
 	worth  int64  // what it takes of the budget
 	value  *int64 // that the steps of a reward are measured by; nil: how often it was asked for
 	lack   string // why it cannot be given, whatever its budget says

@@ -17,8 +17,10 @@ type Intent struct {
 	Kind    IntentKind
 	Member  string
 	Journey int64
-	Event   *StoredEvent // kind event and team
-	Created time.Time
+	// Campaign is set in kind points: it alone has still to judge the event, for points alone.
+	Campaign string
+	Event    *StoredEvent // kind event, team, referral and points
+	Created  time.Time
 }
 
 // IntentKind is the sort of an intent.
@@ -29,9 +31,12 @@ const (
 	IntentEvent  IntentKind = "event"  // an event was stored
 	IntentMember IntentKind = "member" // a member changed
 	IntentTeam   IntentKind = "team"   // her team is complete; it is a stored event when it is routed
-	IntentStart  IntentKind = "start"  // a journey's workflow is to be started
-	IntentPoke   IntentKind = "poke"   // a journey is to look again
-	IntentSlice  IntentKind = "slice"  // somebody of a slice is due
+	// IntentReferral: somebody whom she brought came to another state; as of a team.
+	IntentReferral IntentKind = "referral"
+	IntentPoints   IntentKind = "points" // a campaign that was paused has still to give points for an event
+	IntentStart    IntentKind = "start"  // a journey's workflow is to be started
+	IntentPoke     IntentKind = "poke"   // a journey is to look again
+	IntentSlice    IntentKind = "slice"  // somebody of a slice is due
 	// IntentRecheck lets a journey look again because its campaign was resumed or ended,
 	// as all the others of the campaign do: the one kind of which there are suddenly many.
 	IntentRecheck IntentKind = "recheck"
@@ -99,9 +104,9 @@ func (t *RouteTx) Later(in *Intent) { t.later = append(t.later, in.ID) }
 // load reads what the intents are about. They are known themselves even if that fails.
 func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	var members, events []string
-	var news []int64
+	var news, referrals []int64
 	for _, r := range rows {
-		in := Intent{ID: r.ID, Kind: IntentKind(r.Kind), Created: r.CreatedAt}
+		in := Intent{ID: r.ID, Kind: IntentKind(r.Kind), Created: r.CreatedAt, Campaign: r.Campaign}
 		if r.Member != nil {
 			in.Member = *r.Member
 			members = append(members, in.Member)
@@ -113,6 +118,9 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 		if in.Kind == IntentTeam {
 			news = append(news, in.ID)
 		}
+		if in.Kind == IntentReferral {
+			referrals = append(referrals, in.ID)
+		}
 		t.Intents = append(t.Intents, in)
 	}
 	if err := t.lock(ctx, members); err != nil || len(events) == 0 {
@@ -120,6 +128,11 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	}
 	if len(news) > 0 {
 		if err := t.q.StoreNewsOfTeams(ctx, newsOfTeam, news, campaign.EventTeamFormed); err != nil {
+			return err
+		}
+	}
+	if len(referrals) > 0 {
+		if err := t.q.StoreNewsOfReferrals(ctx, newsOfReferral, referrals); err != nil {
 			return err
 		}
 	}
@@ -160,7 +173,7 @@ select 'poke', campaign, journey, event from unnest($1::text[], $2::bigint[], $3
 func (t *RouteTx) Poke(ctx context.Context, running []RunningCampaign) error {
 	var members, types, events []string
 	for i := range t.Intents {
-		if e := t.Intents[i].Event; e != nil {
+		if e := t.Intents[i].Event; e != nil && t.Intents[i].Kind != IntentPoints {
 			members, types, events = append(members, e.Member), append(types, e.Type), append(events, e.ID)
 		}
 	}

@@ -29,13 +29,13 @@ select m.key, m.campaign, j.journey, m.journey, m.version, m.member, m.step, m.n
         order by m.due_at, m.number limit $3)` + outgoingJoinsSQL + ` order by m.due_at, m.number`
 
 	// The messages of a journey go out one after the other, whatever their channels. One
-	// that was settled as unknown holds up no other, and neither does a call, which may be
-	// tried for days. Asked as "not exists" it might be answered by joining all that wait
-	// with each other.
+	// that was settled as unknown holds up no other, and neither does a call or a request
+	// to pay back, which may be tried for days. Asked as "not exists" it might be answered
+	// by joining all that wait with each other.
 	firstOfJourneySQL = `m.number = (
        select e.number from messages e
         where e.journey = m.journey and e.state in ('claimed', 'unknown') and e.due_at is not null
-          and (e.kind = 'call') = (m.kind = 'call') order by e.number limit 1)`
+          and (e.kind = 'call') = (m.kind = 'call') and (e.kind = 'refund') = (m.kind = 'refund') order by e.number limit 1)`
 
 	// It jumps from channel to channel and reads of each no further than the first.
 	nextInSliceSQL = waitingChannelsSQL + `
@@ -204,14 +204,21 @@ var effectOf = map[campaign.SendOutcome]string{
 }
 
 // Record records how attempts ended: those of messages all in one transaction, those of
-// calls that ended for good each in its own. Settling again what is settled changes nothing.
+// calls and refunds that ended for good each in its own. Settling again what is settled changes nothing.
 func (s *Store) Record(ctx context.Context, attempts ...campaign.Attempt) error {
 	var messages []campaign.Attempt
 	for i := range attempts {
-		if a := &attempts[i]; a.State == "" || a.Of.Kind != campaign.KindCall {
+		switch a := &attempts[i]; {
+		case a.State != "" && a.Of.Kind == campaign.KindCall:
+			if err := s.settleCall(ctx, a); err != nil {
+				return err
+			}
+		case a.State != "" && a.Of.Kind == campaign.KindRefund:
+			if err := s.settleRefund(ctx, a); err != nil {
+				return err
+			}
+		default:
 			messages = append(messages, *a)
-		} else if err := s.settleCall(ctx, a); err != nil {
-			return err
 		}
 	}
 	if len(messages) == 0 {

@@ -83,9 +83,35 @@ type GrantLine struct {
 // Points is a member's balance and how it came about.
 type Points struct {
 	Member  string      `json:"member"`
-	Balance int64       `json:"balance"`
+	Balance int64       `json:"balance" doc:"Below zero she owes what was taken back"`
 	Owed    int64       `json:"owed,omitempty" doc:"Asked back after refunds, and not there any more"`
 	Grants  []GrantLine `json:"grants"`
+	Gains   []GainLine  `json:"gains" doc:"What events were worth by rules of points, the newest first, at most 1,000"`
+	Batches []BatchLine `json:"batches" doc:"Points with an end, in the order in which they are spent"`
+	Soon    int64       `json:"expires_within_30d" doc:"What ends within 30 days, unless it is spent"`
+}
+
+// BatchLine is points that end.
+type BatchLine struct {
+	Campaign string    `json:"campaign"`
+	Points   int64     `json:"points" doc:"That she got"`
+	Left     int64     `json:"left"`
+	EndsAt   time.Time `json:"ends_at" doc:"In real time"`
+}
+
+// GainLine is what an event was worth by a rule.
+type GainLine struct {
+	Campaign   string    `json:"campaign"`
+	Version    int       `json:"version"`
+	Rule       string    `json:"rule"`
+	Event      string    `json:"event"`
+	Points     int64     `json:"points"`
+	Refused    int64     `json:"refused,omitempty" doc:"What caps left out"`
+	Reason     string    `json:"reason,omitempty" doc:"daily_cap, per_member or undecided"`
+	At         time.Time `json:"at" doc:"The event's own time"`
+	Reversed   int64     `json:"reversed,omitempty" doc:"What was taken back of it"`
+	Short      int64     `json:"short,omitempty" doc:"What should have been taken back and was not there any more"`
+	ReversedBy string    `json:"reversed_by,omitempty" doc:"The event that took it back"`
 }
 
 // Story is all that Banyan decided about one member.
@@ -94,7 +120,7 @@ type Story struct {
 	Journeys []StoryJourney
 	Offers   []Offer
 	Messages []MessageLine
-	Grants   []GrantLine
+	Points   Points
 	Coupons  []CouponLine
 	Benefits []BenefitLine
 }
@@ -141,13 +167,41 @@ func (s *Store) MemberPoints(ctx context.Context, member string) (out Points, er
 			return err
 		}
 		out = Points{Member: member, Balance: row.Points}
-		if out.Owed, err = q.Owed(ctx, member); err != nil {
+		if out.Grants, err = grantLines(ctx, q, member); err != nil {
 			return err
 		}
-		out.Grants, err = grantLines(ctx, q, member)
-		return err
+		return out.read(ctx, q)
 	})
 	return out, err
+}
+
+// read adds what rules gave, what will end and what is owed. What is past its end is not hers
+// any more.
+func (p *Points) read(ctx context.Context, q *db.Queries) (err error) {
+	p.Gains, p.Batches = []GainLine{}, []BatchLine{}
+	if p.Owed, err = q.Owed(ctx, p.Member); err != nil {
+		return err
+	}
+	batches, err := q.MemberBatches(ctx, p.Member)
+	if err != nil {
+		return err
+	}
+	ends, err := q.MemberEnds(ctx, p.Member)
+	if err != nil {
+		return err
+	}
+	p.Balance, p.Soon = p.Balance-ends.Over, ends.Soon
+	for _, b := range batches {
+		p.Batches = append(p.Batches, BatchLine{b.Campaign, b.Points, b.Remaining, b.EndsAt})
+	}
+	gains, err := q.MemberGains(ctx, p.Member)
+	for _, g := range gains {
+		p.Gains = append(p.Gains, GainLine{
+			Campaign: g.Campaign, Version: int(g.Version), Rule: g.Rule, Event: g.Event, Points: g.Points, Refused: g.Asked - g.Points, Reason: g.Reason,
+			At: g.At, Reversed: g.Taken, Short: g.Short, ReversedBy: g.ReversedBy,
+		})
+	}
+	return err
 }
 
 // Story tells everything about one member, as of one moment.
@@ -171,9 +225,14 @@ func (s *Store) Story(ctx context.Context, member string) (story Story, err erro
 		if story.Messages, err = messageLines(ctx, q, member); err != nil {
 			return err
 		}
-		if story.Grants, err = grantLines(ctx, q, member); err != nil {
+		story.Points = Points{Member: member, Balance: row.Points}
+		if story.Points.Grants, err = grantLines(ctx, q, member); err != nil {
 			return err
 		}
+		if err := story.Points.read(ctx, q); err != nil {
+			return err
+		}
+		story.Member.Points = story.Points.Balance
 		if story.Coupons, err = couponLines(ctx, q, have, member); err != nil {
 			return err
 		}

@@ -43,6 +43,9 @@ func (t *TurnTx) team(ctx context.Context, of *campaign.Ask) (campaign.Answer, e
 	if err != nil {
 		return campaign.Answer{}, found(err, "team", ask.Code)
 	}
+	if err := t.givesBack(ctx, ask.Buy, &row); err != nil {
+		return campaign.Answer{}, err
+	}
 	switch open := campaign.TeamState(row.State) == campaign.TeamOpen; {
 	case !open:
 		return t.teamAnswer(ctx, false, "", row)
@@ -55,7 +58,7 @@ func (t *TurnTx) team(ctx context.Context, of *campaign.Ask) (campaign.Answer, e
 			return campaign.Answer{}, err
 		}
 		row = left
-	case t.now.Before(row.EndsAt):
+	case t.now.Before(row.ClosesAt):
 		return campaign.Answer{}, campaign.Errorf(campaign.CodeInternal, "team %d is to be closed before its end", row.ID)
 	default:
 		row, err = t.page.q.FailTeam(ctx, row.ID)
@@ -72,6 +75,11 @@ func (t *TurnTx) team(ctx context.Context, of *campaign.Ask) (campaign.Answer, e
 // does not matter who looks first whether it was formed.
 func (t *TurnTx) joinTeam(ctx context.Context, of *campaign.Ask) (campaign.Answer, error) {
 	ask, reason := of.Team, ""
+	if ask.Buy != nil {
+		if why, err := t.buys(ctx, ask.Buy); err != nil || why != "" {
+			return campaign.Answer{Reason: why}, err
+		}
+	}
 	if ask.Code != "" {
 		row, err := t.page.q.LockTeam(ctx, ask.Code)
 		switch {
@@ -80,11 +88,11 @@ func (t *TurnTx) joinTeam(ctx context.Context, of *campaign.Ask) (campaign.Answe
 		case err != nil:
 			return campaign.Answer{}, err
 		default:
-			if reason, err = t.whyNotJoin(ctx, &row, ask.Place); err != nil {
+			if reason, err = t.whyNotJoin(ctx, &row, ask); err != nil {
 				return campaign.Answer{}, err
 			}
 			if reason == "" {
-				return t.comesInto(ctx, &row)
+				return t.comesInto(ctx, &row, ask.Buy)
 			}
 		}
 	}
@@ -93,9 +101,10 @@ func (t *TurnTx) joinTeam(ctx context.Context, of *campaign.Ask) (campaign.Answe
 		version = int32(of.Version)
 	}
 	for {
+		offer, order, closes := bought(ask.Buy, ask.EndsAt)
 		opened, err := t.page.q.OpenTeam(ctx, db.OpenTeamParams{
-			Key: of.Key, Code: newTeamCode(), Campaign: t.row.Campaign, Version: version, Journey: t.row.Journey, Place: ask.Place,
-			Size: int32(ask.Size), OpenedAt: ask.Opens, EndsAt: ask.EndsAt, Member: t.row.Member, OfJourney: t.row.ID, At: t.now,
+			Key: of.Key, Code: newTeamCode(), Campaign: t.row.Campaign, Version: version, Journey: t.row.Journey, Place: ask.Place, Offer: offer,
+			Size: int32(ask.Size), OpenedAt: ask.Opens, EndsAt: ask.EndsAt, ClosesAt: closes, Member: t.row.Member, OfJourney: t.row.ID, At: t.now, OrderID: order,
 		})
 		if errors.Is(err, pgx.ErrNoRows) {
 			continue // once in a hundred million times
@@ -114,13 +123,14 @@ func newTeamCode() string {
 	return campaign.TeamCode(seed[:])
 }
 
-func (t *TurnTx) whyNotJoin(ctx context.Context, row *db.Team, place string) (string, error) {
+func (t *TurnTx) whyNotJoin(ctx context.Context, row *db.Team, ask *campaign.TeamAsk) (string, error) {
+	offer, _, _ := bought(ask.Buy, time.Time{})
 	switch state := campaign.TeamState(row.State); {
-	case row.Campaign != t.row.Campaign || row.Journey != t.row.Journey || row.Place != place:
+	case row.Campaign != t.row.Campaign || row.Offer != offer || offer == "" && (row.Journey != t.row.Journey || row.Place != ask.Place):
 		return campaign.TeamElsewhere, nil
 	case state == campaign.TeamFormed:
 		return campaign.TeamFull, nil
-	case state != campaign.TeamOpen || t.now.After(row.EndsAt):
+	case state != campaign.TeamOpen || t.now.After(row.ClosesAt) || ask.Buy != nil && ask.Buy.Paid.After(row.EndsAt):
 		return campaign.TeamEnded, nil
 	}
 	in, err := t.page.q.InTeam(ctx, row.ID, t.row.Member)
@@ -132,12 +142,16 @@ func (t *TurnTx) whyNotJoin(ctx context.Context, row *db.Team, place string) (st
 
 // comesInto gives the member a place in a team that has one. If it was the last, the
 // others are left the news.
-func (t *TurnTx) comesInto(ctx context.Context, row *db.Team) (campaign.Answer, error) {
+func (t *TurnTx) comesInto(ctx context.Context, row *db.Team, buy *campaign.BuyAsk) (campaign.Answer, error) {
 	at := t.now
 	if at.Before(row.OpenedAt) {
 		at = row.OpenedAt // its opener's event was told a little ahead of the clock
 	}
-	joined, err := t.page.q.JoinTeam(ctx, at, row.ID, t.row.Member, t.row.ID)
+	if at.After(row.EndsAt) {
+		at = row.EndsAt // who paid in time came in time
+	}
+	_, order, _ := bought(buy, time.Time{})
+	joined, err := t.page.q.JoinTeam(ctx, db.JoinTeamParams{At: at, Team: row.ID, Member: t.row.Member, OfJourney: t.row.ID, OrderID: order})
 	if err != nil {
 		return campaign.Answer{}, err
 	}
@@ -154,7 +168,7 @@ func (t *TurnTx) teamAnswer(ctx context.Context, ok bool, reason string, row db.
 	leads, err := t.page.q.LeadsTeam(ctx, row.ID, t.row.ID)
 	return campaign.Answer{OK: ok, Reason: reason, Team: &campaign.Team{
 		Code: row.Code, State: campaign.TeamState(row.State), Size: int(row.Size), Joined: int(row.Joined), EndsAt: row.EndsAt,
-		ClosedAt: orZero(row.ClosedAt), Leader: leads,
+		ClosesAt: closesAt(&row), ClosedAt: orZero(row.ClosedAt), Leader: leads,
 	}}, err
 }
 
@@ -163,7 +177,8 @@ type Team struct {
 	campaign.Team
 	Campaign string
 	Journey  string
-	Step     string // its label or, without one, its id
+	Step     string // its label or, without one, its id; empty: they buy Offer
+	Offer    string // that its members buy together
 	OpenedAt time.Time
 	Now      time.Time
 
@@ -199,7 +214,7 @@ func (s *Store) MemberTeams(ctx context.Context, member string) (out []Team, err
 		out = make([]Team, len(rows))
 		for i, r := range rows {
 			out[i] = teamOf(db.Team{
-				ID: r.ID, Key: r.Key, Code: r.Code, Campaign: r.Campaign, Version: r.Version, Journey: r.Journey, Place: r.Place, Size: r.Size,
+				ID: r.ID, Key: r.Key, Code: r.Code, Campaign: r.Campaign, Version: r.Version, Journey: r.Journey, Place: r.Place, Offer: r.Offer, ClosesAt: r.ClosesAt, Size: r.Size,
 				Joined: r.Joined, Came: r.Came, State: r.State, OpenedAt: r.OpenedAt, EndsAt: r.EndsAt, ClosedAt: r.ClosedAt, CreatedAt: r.CreatedAt,
 			}, clock(r.ClockFactor, r.ClockReal, r.ClockStart).At(r.Now))
 			out[i].JoinedAt, out[i].LeftAt, out[i].Leader = r.JoinedAt, orZero(r.LeftAt), r.Leader
@@ -211,7 +226,7 @@ func (s *Store) MemberTeams(ctx context.Context, member string) (out []Team, err
 
 func teamOfRow(r db.TeamByCodeRow) db.Team {
 	return db.Team{
-		ID: r.ID, Key: r.Key, Code: r.Code, Campaign: r.Campaign, Version: r.Version, Journey: r.Journey, Place: r.Place, Size: r.Size,
+		ID: r.ID, Key: r.Key, Code: r.Code, Campaign: r.Campaign, Version: r.Version, Journey: r.Journey, Place: r.Place, Offer: r.Offer, ClosesAt: r.ClosesAt, Size: r.Size,
 		Joined: r.Joined, Came: r.Came, State: r.State, OpenedAt: r.OpenedAt, EndsAt: r.EndsAt, ClosedAt: r.ClosedAt, CreatedAt: r.CreatedAt,
 	}
 }
@@ -219,11 +234,14 @@ func teamOfRow(r db.TeamByCodeRow) db.Team {
 // teamOf is a team at a moment. One whose time is over has failed, though no turn may have
 // said so till now: nobody comes into it any more.
 func teamOf(r db.Team, now time.Time) Team {
-	t := Team{Campaign: r.Campaign, Journey: r.Journey, Step: r.Place, OpenedAt: r.OpenedAt, Now: now, Team: campaign.Team{
+	t := Team{Campaign: r.Campaign, Journey: r.Journey, Step: r.Place, Offer: r.Offer, OpenedAt: r.OpenedAt, Now: now, Team: campaign.Team{
 		Code: r.Code, State: campaign.TeamState(r.State), Size: int(r.Size), Joined: int(r.Joined), EndsAt: r.EndsAt, ClosedAt: orZero(r.ClosedAt),
 	}}
-	if t.State == campaign.TeamOpen && now.After(t.EndsAt) {
+	if t.State == campaign.TeamOpen && now.After(r.ClosesAt) {
 		t.State, t.ClosedAt = campaign.TeamFailed, t.EndsAt
+	}
+	if t.Offer != "" {
+		t.Step = ""
 	}
 	return t
 }

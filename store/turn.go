@@ -24,6 +24,7 @@ type TurnTx struct {
 	clock  campaign.Clock
 	real   time.Time
 	now    time.Time
+	vested bool // the referral that it follows, in this very turn
 }
 
 // Journey is what a turn must know of its journey.

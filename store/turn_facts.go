@@ -105,7 +105,8 @@ select w.campaign, case when b.cap > 0 then b.available end, case when b.per_day
 	pageTakenSQL = `
 select w.i, o.offer, count(*)::int
   from unnest($1::int[], $2::text[], $3::text[]) as w (i, member, campaign)
-  join offers o on o.member = w.member and o.campaign is not distinct from w.campaign and o.state is not distinct from 'taken' and not o.restocked
+  join offers o on o.member = w.member and o.campaign is not distinct from w.campaign
+   and (o.state is not distinct from 'taken' and not o.restocked or o.state is not distinct from 'open' and o.order_id is not null)
  group by w.i, o.offer`
 )
 

@@ -14,7 +14,7 @@ import (
 // told: a workflow of its own may ask for it again and is answered the same; of a
 // slice's member it says when she falls due.
 func (t *TurnTx) Save(turn int, d *campaign.Decision, result *campaign.TurnResult) error {
-	for _, write := range []func(int, *campaign.Decision) error{t.saveOffers, t.saveSends, t.saveMember, t.saveReviews, t.saveGivenUp, t.saveExposures, t.saveRefunds, t.saveTrace} {
+	for _, write := range []func(int, *campaign.Decision) error{t.saveOffers, t.saveSends, t.saveRefundRequests, t.saveMember, t.saveReferrals, t.saveReviews, t.saveGivenUp, t.saveExposures, t.saveRefunds, t.saveTrace} {
 		if err := write(turn, d); err != nil {
 			return err
 		}
@@ -53,6 +53,12 @@ func (t *TurnTx) due(wait time.Duration) *time.Time {
 func (t *TurnTx) saveOffers(turn int, d *campaign.Decision) error {
 	for i := range d.Offers {
 		o := &d.Offers[i]
+		if ordered, err := t.saveOrdered(o); ordered || err != nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if o.State != campaign.OfferOpen {
 			t.closeOffer(o)
 			continue

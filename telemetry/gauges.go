@@ -122,6 +122,7 @@ var (
 	offersOpen      = describe("banyan_offers_open", "Offers that are open.", "campaign", "offer")
 	budgetLeft      = describe("banyan_budget_points_left", "Points of a budget that are left.", "campaign", "reward")
 	budgetCap       = describe("banyan_budget_points_cap", "Points of a budget in all.", "campaign", "reward")
+	budgetKept      = describe("banyan_budget_points_kept", "Points that are left and given only after somebody has resumed the reward.", "campaign", "reward")
 	budgetLeftToday = describe("banyan_budget_points_left_today", "Points that are left of today's budget, on the campaign's calendar.", "campaign", "reward")
 	budgetPerDay    = describe("banyan_budget_points_per_day", "Points that the budget of a day has.", "campaign", "reward")
 	codesLeft       = describe("banyan_coupon_codes_left", "Imported codes that are left to give.", "campaign", "reward")
@@ -144,7 +145,7 @@ var (
 // Describe implements prometheus.Collector.
 func (g *Gauges) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		intentsWaiting, intentsOldest, intentsAside, offersOpen, budgetLeft, budgetCap, budgetLeftToday, budgetPerDay, codesLeft, codesImported, codesLowWater,
+		intentsWaiting, intentsOldest, intentsAside, offersOpen, budgetLeft, budgetCap, budgetKept, budgetLeftToday, budgetPerDay, codesLeft, codesImported, codesLowWater,
 		stockLeft, stockAll, journeysActive, journeysOverdue,
 		messagesClaimed, messagesOldest, messagesUnknown, redemptionsOpen, pointsReserved, temporalUp, workersSeen, sampleAge,
 	} {
@@ -174,7 +175,7 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 	for _, i := range s.Intents {
 		byKind[i.Kind] = i
 	}
-	for _, kind := range []store.IntentKind{store.IntentEvent, store.IntentMember, store.IntentTeam, store.IntentStart, store.IntentPoke, store.IntentRecheck, store.IntentSlice} {
+	for _, kind := range []store.IntentKind{store.IntentEvent, store.IntentMember, store.IntentTeam, store.IntentReferral, store.IntentStart, store.IntentPoke, store.IntentRecheck, store.IntentSlice} {
 		put(intentsWaiting, float64(byKind[kind].Waiting), string(kind))
 		put(intentsOldest, byKind[kind].Oldest.Seconds(), string(kind))
 		put(intentsAside, float64(byKind[kind].Aside), string(kind))
@@ -186,6 +187,7 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 		if b.Cap > 0 {
 			put(budgetLeft, float64(b.Left), b.Campaign, b.Reward)
 			put(budgetCap, float64(b.Cap), b.Campaign, b.Reward)
+			put(budgetKept, float64(b.Kept), b.Campaign, b.Reward)
 		}
 		if b.PerDay > 0 {
 			put(budgetLeftToday, float64(b.LeftToday), b.Campaign, b.Reward)

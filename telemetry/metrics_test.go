@@ -165,7 +165,7 @@ func TestScrapesDoNotAskTheDatabase(t *testing.T) {
 	m := metrics(t)
 	l := &ledger{sample: store.Sample{
 		Intents: []store.IntentGauge{{Kind: store.IntentPoke, Waiting: 7, Oldest: 90 * time.Second}},
-		Budgets: []store.BudgetGauge{{Campaign: "c", Reward: "r", Cap: 100, Left: 40, PerDay: 30, LeftToday: 10}}, Reserved: store.ReservedGauge{Redemptions: 2, Points: 90},
+		Budgets: []store.BudgetGauge{{Campaign: "c", Reward: "r", Cap: 100, Left: 40, Kept: 25, PerDay: 30, LeftToday: 10}}, Reserved: store.ReservedGauge{Redemptions: 2, Points: 90},
 	}}
 	g, err := m.Gauges(l, l, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -187,6 +187,9 @@ func TestScrapesDoNotAskTheDatabase(t *testing.T) {
 	}
 	for range 100 {
 		wants(t, m, `
+# HELP banyan_budget_points_kept Points that are left and given only after somebody has resumed the reward.
+# TYPE banyan_budget_points_kept gauge
+banyan_budget_points_kept{campaign="c",reward="r"} 25
 # HELP banyan_budget_points_left Points of a budget that are left.
 # TYPE banyan_budget_points_left gauge
 banyan_budget_points_left{campaign="c",reward="r"} 40
@@ -205,7 +208,7 @@ banyan_intents_oldest_seconds{kind="team"} 0
 # HELP banyan_redemption_points_reserved Points that they hold.
 # TYPE banyan_redemption_points_reserved gauge
 banyan_redemption_points_reserved 90
-`, "banyan_budget_points_left", "banyan_budget_points_left_today", "banyan_redemption_points_reserved", "banyan_intents_oldest_seconds")
+`, "banyan_budget_points_kept", "banyan_budget_points_left", "banyan_budget_points_left_today", "banyan_redemption_points_reserved", "banyan_intents_oldest_seconds")
 	}
 	cancel()
 	<-done

@@ -58,6 +58,11 @@ func (t *Taker) Route(ctx context.Context, tx *store.RouteTx, held func(*BrokenE
 			broken = true
 		}
 	}
+	// Before anybody enters: what an event is worth, its journey knows already.
+	changed, err := t.points(ctx, tx, running, programs, held)
+	if err != nil {
+		return err
+	}
 	var list []*attempt
 	for i := range tx.Intents {
 		in := &tx.Intents[i]
@@ -67,6 +72,18 @@ func (t *Taker) Route(ctx context.Context, tx *store.RouteTx, held func(*BrokenE
 		}
 		if broken {
 			tx.Later(in)
+		}
+		if changed[in.Member] && in.Event != nil {
+			// Segments may ask for points and levels.
+			for i, p := range programs {
+				if p != nil {
+					list = append(list, startedBy(who, running[i], p, nil)...)
+				}
+			}
+			delete(changed, in.Member)
+		}
+		if in.Kind == store.IntentPoints {
+			continue // everything else was done when it came
 		}
 		for i, p := range programs {
 			if p != nil {
@@ -82,7 +99,7 @@ func (t *Taker) Route(ctx context.Context, tx *store.RouteTx, held func(*BrokenE
 // those of segments about which it may have changed something. Without an event she
 // herself has changed, and any segment may let her in.
 func startedBy(who *store.Entrant, c store.RunningCampaign, p *journey.Program, e *store.StoredEvent) (list []*attempt) {
-	if e != nil {
+	if e != nil && campaign.Ours(c.Name, &e.Event) {
 		for _, candidate := range p.StartsOn(e.Type) {
 			list = append(list, attemptAt(who, c, p, candidate, e.On(c.Clock)))
 		}

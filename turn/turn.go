@@ -180,6 +180,11 @@ func (t *Taker) take(ctx context.Context, page *store.PageTx, list []*one) error
 	for i, o := range list {
 		f := &needs[i].Facts
 		o.more = f.More
+		for k := range f.Events {
+			if e := &f.Events[k]; !campaign.Ours(o.j.ID.Campaign, e) {
+				e.Type = "" // another campaign's: it is judged, and concerns nothing
+			}
+		}
 		o.in = journey.Input{
 			ID: o.j.ID, Version: o.j.Version, Member: o.tx.Member(), Answers: map[string]campaign.Answer{}, Via: t.Via,
 			EndNow: o.j.CampaignState == store.StateEnded, Events: f.Events, Now: f.Now, Behaviour: f.Behaviour, Sent: f.Sent, Taken: f.Taken, Rewards: f.Rewards,
@@ -289,6 +294,10 @@ func (o *one) result() campaign.TurnResult {
 	for i := range d.Sends {
 		s := &d.Sends[i]
 		r.Sends = append(r.Sends, campaign.SendRef{Key: s.Key, Channel: s.Bodies[0].Channel, Message: s.Message})
+	}
+	for i := range d.RefundsAsked {
+		f := &d.RefundsAsked[i]
+		r.Sends = append(r.Sends, campaign.SendRef{Key: f.Key, Channel: campaign.ChannelRefund, Message: "refund of " + f.Offer})
 	}
 	switch {
 	case d.Done():

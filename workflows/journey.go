@@ -25,7 +25,7 @@ func Journey(ctx workflow.Context, in campaign.TurnInput) (string, error) {
 	j := &journey{
 		in: in, turn: in.Turn, step: in.Step, most: in.Most,
 		pokes: workflow.GetSignalChannel(ctx, campaign.SignalPoke),
-		sends: new(sender), calls: new(sender),
+		sends: new(sender), calls: new(sender), refunds: new(sender),
 	}
 	if j.most <= 0 {
 		j.most = maxTurnsPerRun
@@ -45,31 +45,39 @@ type journey struct {
 	sends *sender
 	calls *sender // of services, which may take long and hold up no message
 
+	refunds *sender // of a shop that is asked to pay back, which may take longer
+
 	timer  workflow.Future
 	cancel workflow.CancelFunc
 	due    int64 // what the timer waits for
 }
 
-// send hands out what a turn has claimed. The second sender begins with the first call.
+// send hands out what a turn has claimed. The other senders begin with the first call, and
+// with the first refund.
 func (j *journey) send(ctx workflow.Context, refs []campaign.SendRef) {
 	for _, ref := range refs {
-		if ref.Channel != campaign.ChannelCall {
-			j.sends.add(ref)
-			continue
+		s := j.sends
+		switch ref.Channel {
+		case campaign.ChannelCall:
+			s = j.calls
+		case campaign.ChannelRefund:
+			s = j.refunds
 		}
-		if !j.calls.runs {
-			j.calls.runs = true
-			workflow.Go(ctx, j.calls.run)
+		if s != j.sends && !s.runs {
+			s.runs = true
+			workflow.Go(ctx, s.run)
 		}
-		j.calls.add(ref)
+		s.add(ref)
 	}
 }
 
 // rest reports whether nothing is on its way out.
-func (j *journey) rest() bool { return j.sends.rest() && j.calls.rest() }
+func (j *journey) rest() bool { return j.sends.rest() && j.calls.rest() && j.refunds.rest() }
 
 // done reports whether nothing is left to go out.
-func (j *journey) done() bool { return j.rest() && len(j.sends.queue)+len(j.calls.queue) == 0 }
+func (j *journey) done() bool {
+	return j.rest() && len(j.sends.queue)+len(j.calls.queue)+len(j.refunds.queue) == 0
+}
 
 func (j *journey) run(ctx workflow.Context) (string, error) {
 	for {
@@ -224,6 +232,7 @@ func (j *journey) drain() {
 	for j.pokes.ReceiveAsync(nil) {
 		j.sends.poked++
 		j.calls.poked++
+		j.refunds.poked++
 	}
 }
 
@@ -265,6 +274,6 @@ func (j *journey) full(ctx workflow.Context) bool {
 func (j *journey) again(ctx workflow.Context) error {
 	j.drain()
 	return workflow.NewContinueAsNewError(ctx, campaign.WorkflowJourney, campaign.TurnInput{
-		Journey: j.in.Journey, Turn: j.turn, Step: j.step, Held: append(j.sends.queue, j.calls.queue...), Most: j.in.Most,
+		Journey: j.in.Journey, Turn: j.turn, Step: j.step, Held: append(append(j.sends.queue, j.calls.queue...), j.refunds.queue...), Most: j.in.Most,
 	})
 }

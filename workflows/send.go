@@ -19,7 +19,7 @@ const longestRest = 5 * time.Minute
 type sender struct {
 	queue []campaign.SendRef
 	busy  bool
-	runs  bool // of the calls: it has been begun
+	runs  bool // of calls and refunds: it has been begun
 	poked int  // counts wake-ups; a held message is tried again after one
 }
 

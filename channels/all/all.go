@@ -11,6 +11,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/refund"
 	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/channels/wecom/app"
@@ -32,6 +33,9 @@ type Config struct {
 	// Call is how services are called. They are always there: a journey that calls one
 	// waits until a secret is configured, or its time is over.
 	Call call.Config
+	// Refund is the shop that is asked to pay orders back. The channel is always there: a
+	// request waits until a shop is configured.
+	Refund refund.Config
 }
 
 // Build makes the set and names its default channel.
@@ -94,5 +98,9 @@ func Build(cfg Config) (set channels.Set, standard string, err error) {
 	if err != nil {
 		return channels.Set{}, "", err
 	}
-	return channels.New(append(list, services)...), standard, nil
+	shop, err := refund.New(cfg.Refund)
+	if err != nil {
+		return channels.Set{}, "", err
+	}
+	return channels.New(append(list, services, shop)...), standard, nil
 }

@@ -12,11 +12,13 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/refund"
 	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/channels/wecom"
 	"github.com/banyanhq/banyan/channels/wecom/app"
 	"github.com/banyanhq/banyan/optout"
+	"github.com/banyanhq/banyan/starter"
 	"github.com/banyanhq/banyan/store"
 )
 
@@ -149,6 +151,9 @@ func readChannels(e *env) (cfg all.Config, links optout.Links, err error) {
 			Agent:   r.number("BANYAN_WECOM_AGENT"),
 		},
 		Call: call.Config{Secret: r.setting("BANYAN_CALL_SECRET"), Allow: r.setting("BANYAN_CALL_ALLOW")},
+		Refund: refund.Config{
+			URL: r.setting("BANYAN_REFUND_URL"), Secret: r.setting("BANYAN_REFUND_SECRET"), AllowPrivate: r.yes("BANYAN_REFUND_ALLOW_PRIVATE"),
+		},
 	}
 	if r.err != nil {
 		return cfg, links, r.err
@@ -160,6 +165,24 @@ func readChannels(e *env) (cfg all.Config, links optout.Links, err error) {
 	}
 	cfg.Mail.Links = links
 	return cfg, links, nil
+}
+
+// readReferralLinks reads where invitations may lead. Their links are signed with the secrets
+// of the links to opt out, which have been checked.
+func readReferralLinks(e *env, signed bool) (l starter.ReferralLinks, err error) {
+	r := reader{getenv: e.Getenv}
+	publicURL, secrets, hosts := r.setting("BANYAN_PUBLIC_URL"), r.setting("BANYAN_LINK_SECRET"), r.setting("BANYAN_REFERRAL_HOSTS")
+	if r.err != nil {
+		return l, r.err
+	}
+	if l.Hosts, err = starter.ParseReferralHosts(hosts); err != nil || !signed {
+		return starter.ReferralLinks{}, err
+	}
+	l.Base = publicURL
+	for secret := range strings.SplitSeq(secrets, ",") {
+		l.Keys = append(l.Keys, []byte(strings.TrimSpace(secret)))
+	}
+	return l, nil
 }
 
 // checkLimit bounds the check of one channel.

@@ -208,7 +208,7 @@ func (c *startCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	if c.DemoClock != 0 {
 		body.DemoClock = &starter.ClockRequest{Factor: c.DemoClock, From: c.From}
 	}
-	return move(ctx, e, g, c.Campaign, "start", body)
+	return move(ctx, e, g, body, c.Campaign, "start")
 }
 
 type pauseCommand struct {
@@ -217,16 +217,20 @@ type pauseCommand struct {
 
 // Run pauses a campaign.
 func (c *pauseCommand) Run(ctx context.Context, e *env, g *Globals) error {
-	return move(ctx, e, g, c.Campaign, "pause", nil)
+	return move(ctx, e, g, nil, c.Campaign, "pause")
 }
 
 type resumeCommand struct {
 	Campaign string `arg:"" help:"The campaign's name."`
+	Reward   string `help:"A reward that has paused, or is to; instead of the campaign." placeholder:"NAME"`
 }
 
-// Run resumes a campaign.
+// Run resumes a campaign, or one of its rewards.
 func (c *resumeCommand) Run(ctx context.Context, e *env, g *Globals) error {
-	return move(ctx, e, g, c.Campaign, "resume", nil)
+	if c.Reward != "" {
+		return move(ctx, e, g, nil, c.Campaign, "rewards", c.Reward, "resume")
+	}
+	return move(ctx, e, g, nil, c.Campaign, "resume")
 }
 
 type endCommand struct {
@@ -237,16 +241,16 @@ type endCommand struct {
 // Run ends a campaign.
 func (c *endCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	drain := !c.Now
-	return move(ctx, e, g, c.Campaign, "end", starter.EndRequest{Drain: &drain})
+	return move(ctx, e, g, starter.EndRequest{Drain: &drain}, c.Campaign, "end")
 }
 
-func move(ctx context.Context, e *env, g *Globals, name, verb string, body any) error {
+func move(ctx context.Context, e *env, g *Globals, body any, name string, rest ...string) error {
 	api, err := newClient(g)
 	if err != nil {
 		return err
 	}
 	var answer starter.StateAnswer
-	if err := api.post(ctx, campaignPath(name, verb), body, &answer); err != nil {
+	if err := api.post(ctx, campaignPath(name, rest...), body, &answer); err != nil {
 		return err
 	}
 	return output(e, g, answer, func(p *printer) { p.line("%s: %s", answer.Campaign, answer.State) })

@@ -28,6 +28,7 @@ type CLI struct {
 	Events     eventsCommand     `cmd:"" help:"Tell events."`
 	Coupons    couponsCommand    `cmd:"" help:"Import the codes of coupons."`
 	Reviews    reviewsCommand    `cmd:"" help:"List and decide what waits for a person."`
+	Referrals  referralsCommand  `cmd:"" help:"List who brought whom, and bind."`
 	Keys       keysCommand       `cmd:"" help:"Make, list and revoke API keys."`
 
 	Demo demoCommand `cmd:"" help:"Play the model campaign on servers of its own, and report." group:"Trying"`

@@ -25,15 +25,16 @@ const defaultListen = "127.0.0.1:8080"
 // (TEMPORAL_ADDRESS, TEMPORAL_NAMESPACE, TEMPORAL_API_KEY, TEMPORAL_TLS…) are read by
 // its envconfig.
 type settings struct {
-	DatabaseURL string       // BANYAN_DATABASE_URL
-	Listen      string       // BANYAN_LISTEN
-	AdminKey    string       // BANYAN_ADMIN_KEY
-	DemoClock   bool         // BANYAN_DEMO_CLOCK=allow
-	Rate        float64      // BANYAN_RATE_LIMIT, requests a second for each key
-	MaxIntents  int64        // BANYAN_INTENT_LIMIT, how much may wait for the router
-	MetricsAt   string       // BANYAN_METRICS_LISTEN
-	Channels    all.Config   // BANYAN_CHANNEL, BANYAN_WEBHOOK_…, BANYAN_MAIL_…, BANYAN_CALL_…
-	Links       optout.Links // BANYAN_PUBLIC_URL, BANYAN_LINK_SECRET
+	DatabaseURL string                // BANYAN_DATABASE_URL
+	Listen      string                // BANYAN_LISTEN
+	AdminKey    string                // BANYAN_ADMIN_KEY
+	DemoClock   bool                  // BANYAN_DEMO_CLOCK=allow
+	Rate        float64               // BANYAN_RATE_LIMIT, requests a second for each key
+	MaxIntents  int64                 // BANYAN_INTENT_LIMIT, how much may wait for the router
+	MetricsAt   string                // BANYAN_METRICS_LISTEN
+	Channels    all.Config            // BANYAN_CHANNEL, BANYAN_WEBHOOK_…, BANYAN_MAIL_…, BANYAN_CALL_…, BANYAN_REFUND_…
+	Links       optout.Links          // BANYAN_PUBLIC_URL, BANYAN_LINK_SECRET
+	Referrals   starter.ReferralLinks // the same, and BANYAN_REFERRAL_HOSTS
 	AddressKeys []store.AddressKey
 	Log         *slog.Logger     // BANYAN_LOG: text, json
 	Temporal    temporal.Options // TEMPORAL_…
@@ -52,6 +53,9 @@ func readSettings(e *env) (s settings, err error) {
 		return s, r.err
 	}
 	if s.Channels, s.Links, err = readChannels(e); err != nil {
+		return s, err
+	}
+	if s.Referrals, err = readReferralLinks(e, s.Links.Ready()); err != nil {
 		return s, err
 	}
 	if s.AddressKeys, err = store.ParseAddressKeys(keys); err != nil {

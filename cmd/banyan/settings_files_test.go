@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +38,7 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_RATE_LIMIT": "7", "BANYAN_INTENT_LIMIT": "8", "BANYAN_METRICS_LISTEN": "127.0.0.1:9998", "BANYAN_DEMO_CLOCK": "allow", "BANYAN_LOG": "json",
 		"BANYAN_CHANNEL": "mail", "BANYAN_WEBHOOK_URL": "https://shop.example.com/hook", "BANYAN_WEBHOOK_SECRET": "a secret of the webhook's", "BANYAN_WEBHOOK_ALLOW_PRIVATE": "true",
 		"BANYAN_CALL_SECRET": "a secret of the calls'", "BANYAN_CALL_ALLOW": "crm.internal",
+		"BANYAN_REFUND_URL": "https://shop.example.com/refunds", "BANYAN_REFUND_SECRET": "a secret of the refunds'", "BANYAN_REFUND_ALLOW_PRIVATE": "true",
 		"BANYAN_MAIL_URL": "smtp://hello@smtp.example.com", "BANYAN_MAIL_PASSWORD": "p4ss", "BANYAN_MAIL_FROM": "hello@example.com",
 		"BANYAN_MAIL_CONNECTIONS": "3", "BANYAN_MAIL_ALLOW_PLAIN": "true",
 		"BANYAN_WECOM_CORP": "ww1", "BANYAN_WECOM_SECRET": "s3cret", "BANYAN_WECOM_AGENT": "1000002", "BANYAN_WECOM_URL": "https://wecom.internal",
@@ -44,6 +46,7 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_SMS_MAX_PARTS": "2", "BANYAN_SMS_SECRET_ID": "AKID1", "BANYAN_SMS_SECRET_KEY": "k3y", "BANYAN_SMS_APP": "1400006666", "BANYAN_SMS_REGION": "ap-beijing",
 		"BANYAN_SMS_SECRET": "a secret of the gateway's", "BANYAN_SMS_ALLOW_PRIVATE": "true",
 		"BANYAN_PUBLIC_URL": "https://banyan.example.com", "BANYAN_LINK_SECRET": "a secret of more than sixteen bytes", "BANYAN_ADDRESS_KEY": strings.Repeat("0f", 32),
+		"BANYAN_REFERRAL_HOSTS": "shop.example",
 	})
 	// This one names a file of its own.
 	set["BANYAN_SMS_TEMPLATES_FILE"] = filepath.Join(t.TempDir(), "templates.yaml")
@@ -73,13 +76,15 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_DATABASE_URL": s.DatabaseURL == "postgres://banyan@db.internal/banyan", "BANYAN_LISTEN": s.Listen == "127.0.0.1:9999", "BANYAN_ADMIN_KEY": len(s.AdminKey) == store.MinBootstrapKey,
 		"BANYAN_RATE_LIMIT": s.Rate == 7, "BANYAN_INTENT_LIMIT": s.MaxIntents == 8, "BANYAN_METRICS_LISTEN": s.MetricsAt == "127.0.0.1:9998", "BANYAN_DEMO_CLOCK": s.DemoClock,
 		"BANYAN_CHANNEL": c.Default == "mail", "BANYAN_WEBHOOK_…": c.Webhook.URL != "" && c.Webhook.Secret != "" && c.Webhook.AllowPrivate,
-		"BANYAN_CALL_…": c.Call.Secret != "" && c.Call.Allow == "crm.internal", "BANYAN_MAIL_…": c.Mail.URL != "" && c.Mail.Password == "p4ss" && c.Mail.From == "hello@example.com",
+		"BANYAN_REFUND_…": c.Refund.URL != "" && c.Refund.Secret != "" && c.Refund.AllowPrivate,
+		"BANYAN_CALL_…":   c.Call.Secret != "" && c.Call.Allow == "crm.internal", "BANYAN_MAIL_…": c.Mail.URL != "" && c.Mail.Password == "p4ss" && c.Mail.From == "hello@example.com",
 		"BANYAN_MAIL_CONNECTIONS": c.Mail.Connections == 3, "BANYAN_MAIL_ALLOW_PLAIN": c.Mail.AllowPlain,
 		"BANYAN_WECOM_…": c.WecomApp.Account.Corp == "ww1" && c.WecomApp.Account.Secret == "s3cret" && c.WecomApp.Account.URL == "https://wecom.internal", "BANYAN_WECOM_AGENT": c.WecomApp.Agent == 1000002,
 		"BANYAN_SMS_…, of texts":                c.SMS.Provider == "gateway" && c.SMS.URL != "" && c.SMS.Sign == "榕树" && c.SMS.OptOut == "refuse" && c.SMS.OptOutText == "退订回T" && c.SMS.MaxParts == 2,
 		"BANYAN_SMS_…, of Tencent's":            c.SMS.SecretID == "AKID1" && c.SMS.SecretKey == "k3y" && c.SMS.App == "1400006666" && c.SMS.Region == "ap-beijing" && len(c.SMS.Templates) > 0,
 		"BANYAN_SMS_…, of a gateway":            c.SMS.Secret != "" && c.SMS.AllowPrivate,
 		"BANYAN_PUBLIC_URL, BANYAN_LINK_SECRET": s.Links.Ready(), "BANYAN_ADDRESS_KEY": len(s.AddressKeys) == 1,
+		"BANYAN_REFERRAL_HOSTS": slices.Equal(s.Referrals.Hosts, []string{"shop.example"}) && s.Referrals.Base == "https://banyan.example.com" && len(s.Referrals.Keys) == 1,
 	} {
 		if !ok {
 			t.Errorf("%s is not read from its file", name)

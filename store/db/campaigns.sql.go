@@ -459,6 +459,27 @@ func (q *Queries) PokeSlices(ctx context.Context, campaign string) error {
 	return err
 }
 
+const releasePoints = `-- name: ReleasePoints :exec
+update intents set due_at = clock_timestamp() where kind = 'points' and campaign = $1
+`
+
+// What happened while it was paused gives points now. One that is over gives none any more.
+func (q *Queries) ReleasePoints(ctx context.Context, campaign string) error {
+	_, err := q.db.Exec(ctx, releasePoints, campaign)
+	return err
+}
+
+const resumeReward = `-- name: ResumeReward :one
+select resume_reward($1, $2)::text as what
+`
+
+func (q *Queries) ResumeReward(ctx context.Context, campaign string, reward string) (string, error) {
+	row := q.db.QueryRow(ctx, resumeReward, campaign, reward)
+	var what string
+	err := row.Scan(&what)
+	return what, err
+}
+
 const rewardKinds = `-- name: RewardKinds :many
 select distinct (r ->> 'name')::text as reward, (r ? 'coupon')::boolean as coupon, (r ? 'benefit')::boolean as benefit
   from campaign_versions v cross join lateral jsonb_array_elements(coalesce(v.definition -> 'rewards', '[]')) r
@@ -493,7 +514,7 @@ func (q *Queries) RewardKinds(ctx context.Context, campaign string) ([]RewardKin
 }
 
 const setBudget = `-- name: SetBudget :exec
-select set_budget($1, $2, $3::bigint, $4::bigint, $5::bigint, $6)
+select set_budget($1, $2, $3::bigint, $4::bigint, $5::bigint, $6, $7)
 `
 
 type SetBudgetParams struct {
@@ -503,6 +524,7 @@ type SetBudgetParams struct {
 	PerDay    *int64
 	PerMember *int64
 	Asset     string
+	PauseAt   int64
 }
 
 // Waits for the grants that are under way, and lets no other begin before this is committed.
@@ -514,6 +536,7 @@ func (q *Queries) SetBudget(ctx context.Context, arg SetBudgetParams) error {
 		arg.PerDay,
 		arg.PerMember,
 		arg.Asset,
+		arg.PauseAt,
 	)
 	return err
 }
@@ -532,7 +555,8 @@ func (q *Queries) SetCampaignState(ctx context.Context, state string, name strin
 const setStock = `-- name: SetStock :exec
 insert into offer_stock (campaign, offer, stock, taken)
 select $1, $2, $3, count(*)
-  from offers o where o.campaign = $1 and o.offer = $2 and o.state = 'taken' and not o.restocked
+  from offers o where o.campaign = $1 and o.offer = $2
+   and (o.state = 'taken' and not o.restocked or o.state = 'open' and o.order_id is not null)
 on conflict (campaign, offer) do update set stock = excluded.stock
 `
 

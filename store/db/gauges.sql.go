@@ -10,7 +10,7 @@ import (
 )
 
 const countIntents = `-- name: CountIntents :one
-select count(*)::bigint from (select from intents limit $1) counted
+select count(*)::bigint from (select from intents where due_at < 'infinity' limit $1) counted
 `
 
 // No further than the limit: the answer is needed often, and most of all when it is large.
@@ -22,7 +22,7 @@ func (q *Queries) CountIntents(ctx context.Context, most int32) (int64, error) {
 }
 
 const gaugeBudgets = `-- name: GaugeBudgets :many
-select b.campaign, b.reward, b.cap, b.available, b.per_day, b.available_today from reward_budgets b
+select b.campaign, b.reward, b.cap, b.available, b.kept, b.per_day, b.available_today from reward_budgets b
  where b.state <> 'ended' order by b.campaign, b.reward limit $1
 `
 
@@ -31,6 +31,7 @@ type GaugeBudgetsRow struct {
 	Reward         string
 	Cap            int64
 	Available      int64
+	Kept           int64
 	PerDay         int64
 	AvailableToday int64
 }
@@ -49,6 +50,7 @@ func (q *Queries) GaugeBudgets(ctx context.Context, most int32) ([]GaugeBudgetsR
 			&i.Reward,
 			&i.Cap,
 			&i.Available,
+			&i.Kept,
 			&i.PerDay,
 			&i.AvailableToday,
 		); err != nil {
@@ -63,8 +65,8 @@ func (q *Queries) GaugeBudgets(ctx context.Context, most int32) ([]GaugeBudgetsR
 }
 
 const gaugeIntents = `-- name: GaugeIntents :many
-select kind, (count(*) filter (where reason = ''))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '')), 0)::float8 as oldest_seconds
+select kind, (count(*) filter (where reason = '' and due_at < 'infinity'))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
+       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '' and due_at < 'infinity')), 0)::float8 as oldest_seconds
   from intents group by kind
 `
 

@@ -12,7 +12,7 @@ import (
 )
 
 const getMember = `-- name: GetMember :one
-select id, attributes, tags, joined_at, source, inviter, points, benefits, event_seq, last_stored, created_at, updated_at from members where id = $1
+select id, attributes, tags, joined_at, source, inviter, points, benefits, points_end, levels, event_seq, last_stored, created_at, updated_at from members where id = $1
 `
 
 func (q *Queries) GetMember(ctx context.Context, id string) (Member, error) {
@@ -27,6 +27,8 @@ func (q *Queries) GetMember(ctx context.Context, id string) (Member, error) {
 		&i.Inviter,
 		&i.Points,
 		&i.Benefits,
+		&i.PointsEnd,
+		&i.Levels,
 		&i.EventSeq,
 		&i.LastStored,
 		&i.CreatedAt,
@@ -36,35 +38,54 @@ func (q *Queries) GetMember(ctx context.Context, id string) (Member, error) {
 }
 
 const getOffer = `-- name: GetOffer :one
-select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
-  from offers o join campaigns c on c.name = o.campaign where o.id = $1
+select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, o.team, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now,
+       t.state as team_state, t.size as team_size, t.joined as team_joined, t.ends_at as team_ends_at, t.closes_at as team_closes_at,
+       r.order_id as refund_order, r.amount as refund_amount, r.currency as refund_currency, r.confirmed_at as refund_confirmed, m.state as refund_request, f.state as refund_effect
+  from offers o join campaigns c on c.name = o.campaign
+  left join teams t on t.code = o.team
+  left join refund_requests r on r.journey = o.journey and r.team = o.team
+  left join messages m on m.key = r.key
+  left join effects f on f.key = r.key
+ where o.id = $1
 `
 
 type GetOfferRow struct {
-	ID          string
-	Key         string
-	Campaign    string
-	Version     int32
-	Offer       string
-	Journey     int64
-	Member      string
-	Step        string
-	State       string
-	Price       int64
-	ListPrice   int64
-	Currency    string
-	OpenedAt    time.Time
-	ExpiresAt   *time.Time
-	GraceUntil  *time.Time
-	ClosedAt    *time.Time
-	OrderID     *string
-	Paid        *int64
-	RefundedAt  *time.Time
-	Restocked   bool
-	ClockFactor int64
-	ClockReal   *time.Time
-	ClockStart  *time.Time
-	Now         time.Time
+	ID              string
+	Key             string
+	Campaign        string
+	Version         int32
+	Offer           string
+	Journey         int64
+	Member          string
+	Step            string
+	State           string
+	Price           int64
+	ListPrice       int64
+	Currency        string
+	OpenedAt        time.Time
+	ExpiresAt       *time.Time
+	GraceUntil      *time.Time
+	ClosedAt        *time.Time
+	OrderID         *string
+	Paid            *int64
+	RefundedAt      *time.Time
+	Restocked       bool
+	Team            *string
+	ClockFactor     int64
+	ClockReal       *time.Time
+	ClockStart      *time.Time
+	Now             time.Time
+	TeamState       *string
+	TeamSize        *int32
+	TeamJoined      *int32
+	TeamEndsAt      *time.Time
+	TeamClosesAt    *time.Time
+	RefundOrder     *string
+	RefundAmount    *int64
+	RefundCurrency  *string
+	RefundConfirmed *time.Time
+	RefundRequest   *string
+	RefundEffect    *string
 }
 
 func (q *Queries) GetOffer(ctx context.Context, id string) (GetOfferRow, error) {
@@ -91,16 +112,28 @@ func (q *Queries) GetOffer(ctx context.Context, id string) (GetOfferRow, error) 
 		&i.Paid,
 		&i.RefundedAt,
 		&i.Restocked,
+		&i.Team,
 		&i.ClockFactor,
 		&i.ClockReal,
 		&i.ClockStart,
 		&i.Now,
+		&i.TeamState,
+		&i.TeamSize,
+		&i.TeamJoined,
+		&i.TeamEndsAt,
+		&i.TeamClosesAt,
+		&i.RefundOrder,
+		&i.RefundAmount,
+		&i.RefundCurrency,
+		&i.RefundConfirmed,
+		&i.RefundRequest,
+		&i.RefundEffect,
 	)
 	return i, err
 }
 
 const listMembers = `-- name: ListMembers :many
-select id, attributes, tags, joined_at, source, inviter, points, benefits, event_seq, last_stored, created_at, updated_at from members
+select id, attributes, tags, joined_at, source, inviter, points, benefits, points_end, levels, event_seq, last_stored, created_at, updated_at from members
  where id > $1 and ($2::text is null or $2::text = any (tags))
  order by id limit $3
 `
@@ -123,6 +156,8 @@ func (q *Queries) ListMembers(ctx context.Context, after string, tag *string, si
 			&i.Inviter,
 			&i.Points,
 			&i.Benefits,
+			&i.PointsEnd,
+			&i.Levels,
 			&i.EventSeq,
 			&i.LastStored,
 			&i.CreatedAt,
@@ -138,6 +173,61 @@ func (q *Queries) ListMembers(ctx context.Context, after string, tag *string, si
 	return items, nil
 }
 
+const memberBatches = `-- name: MemberBatches :many
+select b.campaign, b.points, b.remaining, b.ends_at
+  from point_batches b where b.member = $1 and b.remaining > 0 and b.ends_at > clock_timestamp() order by b.ends_at, b.id limit 1000
+`
+
+type MemberBatchesRow struct {
+	Campaign  string
+	Points    int64
+	Remaining int64
+	EndsAt    time.Time
+}
+
+func (q *Queries) MemberBatches(ctx context.Context, member string) ([]MemberBatchesRow, error) {
+	rows, err := q.db.Query(ctx, memberBatches, member)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MemberBatchesRow{}
+	for rows.Next() {
+		var i MemberBatchesRow
+		if err := rows.Scan(
+			&i.Campaign,
+			&i.Points,
+			&i.Remaining,
+			&i.EndsAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const memberEnds = `-- name: MemberEnds :one
+select coalesce(sum(b.remaining) filter (where b.ends_at <= clock_timestamp()), 0)::bigint as over,
+       coalesce(sum(b.remaining) filter (where b.ends_at > clock_timestamp() and b.ends_at <= clock_timestamp() + interval '30 days'), 0)::bigint as soon
+  from point_batches b where b.member = $1 and b.remaining > 0
+`
+
+type MemberEndsRow struct {
+	Over int64
+	Soon int64
+}
+
+func (q *Queries) MemberEnds(ctx context.Context, member string) (MemberEndsRow, error) {
+	row := q.db.QueryRow(ctx, memberEnds, member)
+	var i MemberEndsRow
+	err := row.Scan(&i.Over, &i.Soon)
+	return i, err
+}
+
 const memberExists = `-- name: MemberExists :one
 select exists (select from members where id = $1)
 `
@@ -147,6 +237,57 @@ func (q *Queries) MemberExists(ctx context.Context, id string) (bool, error) {
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const memberGains = `-- name: MemberGains :many
+select campaign, version, rule, event, asked, points, reason, at, taken, short, coalesce(reversed_by, '')::text as reversed_by
+  from point_gains where member = $1 order by at desc, id desc limit 1000
+`
+
+type MemberGainsRow struct {
+	Campaign   string
+	Version    int32
+	Rule       string
+	Event      string
+	Asked      int64
+	Points     int64
+	Reason     string
+	At         time.Time
+	Taken      int64
+	Short      int64
+	ReversedBy string
+}
+
+func (q *Queries) MemberGains(ctx context.Context, member string) ([]MemberGainsRow, error) {
+	rows, err := q.db.Query(ctx, memberGains, member)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []MemberGainsRow{}
+	for rows.Next() {
+		var i MemberGainsRow
+		if err := rows.Scan(
+			&i.Campaign,
+			&i.Version,
+			&i.Rule,
+			&i.Event,
+			&i.Asked,
+			&i.Points,
+			&i.Reason,
+			&i.At,
+			&i.Taken,
+			&i.Short,
+			&i.ReversedBy,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const memberGrants = `-- name: MemberGrants :many
@@ -280,7 +421,7 @@ func (q *Queries) MemberJourneys(ctx context.Context, member string) ([]MemberJo
 
 const memberMessages = `-- name: MemberMessages :many
 select key, campaign, version, journey, step, name, kind, channel, state, reason, provider_id, attempts, at, sent_at
-  from messages where member = $1 and kind <> 'call' order by at desc, key limit 1000
+  from messages where member = $1 and kind not in ('call', 'refund') order by at desc, key limit 1000
 `
 
 type MemberMessagesRow struct {
@@ -336,36 +477,54 @@ func (q *Queries) MemberMessages(ctx context.Context, member string) ([]MemberMe
 }
 
 const memberOffers = `-- name: MemberOffers :many
-select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
+select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, o.team, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now,
+       t.state as team_state, t.size as team_size, t.joined as team_joined, t.ends_at as team_ends_at, t.closes_at as team_closes_at,
+       r.order_id as refund_order, r.amount as refund_amount, r.currency as refund_currency, r.confirmed_at as refund_confirmed, m.state as refund_request, f.state as refund_effect
   from offers o join campaigns c on c.name = o.campaign
+  left join teams t on t.code = o.team
+  left join refund_requests r on r.journey = o.journey and r.team = o.team
+  left join messages m on m.key = r.key
+  left join effects f on f.key = r.key
  where o.member = $1 order by o.opened_at desc, o.id limit 1000
 `
 
 type MemberOffersRow struct {
-	ID          string
-	Key         string
-	Campaign    string
-	Version     int32
-	Offer       string
-	Journey     int64
-	Member      string
-	Step        string
-	State       string
-	Price       int64
-	ListPrice   int64
-	Currency    string
-	OpenedAt    time.Time
-	ExpiresAt   *time.Time
-	GraceUntil  *time.Time
-	ClosedAt    *time.Time
-	OrderID     *string
-	Paid        *int64
-	RefundedAt  *time.Time
-	Restocked   bool
-	ClockFactor int64
-	ClockReal   *time.Time
-	ClockStart  *time.Time
-	Now         time.Time
+	ID              string
+	Key             string
+	Campaign        string
+	Version         int32
+	Offer           string
+	Journey         int64
+	Member          string
+	Step            string
+	State           string
+	Price           int64
+	ListPrice       int64
+	Currency        string
+	OpenedAt        time.Time
+	ExpiresAt       *time.Time
+	GraceUntil      *time.Time
+	ClosedAt        *time.Time
+	OrderID         *string
+	Paid            *int64
+	RefundedAt      *time.Time
+	Restocked       bool
+	Team            *string
+	ClockFactor     int64
+	ClockReal       *time.Time
+	ClockStart      *time.Time
+	Now             time.Time
+	TeamState       *string
+	TeamSize        *int32
+	TeamJoined      *int32
+	TeamEndsAt      *time.Time
+	TeamClosesAt    *time.Time
+	RefundOrder     *string
+	RefundAmount    *int64
+	RefundCurrency  *string
+	RefundConfirmed *time.Time
+	RefundRequest   *string
+	RefundEffect    *string
 }
 
 func (q *Queries) MemberOffers(ctx context.Context, member string) ([]MemberOffersRow, error) {
@@ -398,10 +557,22 @@ func (q *Queries) MemberOffers(ctx context.Context, member string) ([]MemberOffe
 			&i.Paid,
 			&i.RefundedAt,
 			&i.Restocked,
+			&i.Team,
 			&i.ClockFactor,
 			&i.ClockReal,
 			&i.ClockStart,
 			&i.Now,
+			&i.TeamState,
+			&i.TeamSize,
+			&i.TeamJoined,
+			&i.TeamEndsAt,
+			&i.TeamClosesAt,
+			&i.RefundOrder,
+			&i.RefundAmount,
+			&i.RefundCurrency,
+			&i.RefundConfirmed,
+			&i.RefundRequest,
+			&i.RefundEffect,
 		); err != nil {
 			return nil, err
 		}

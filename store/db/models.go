@@ -45,6 +45,9 @@ type Budget struct {
 	Cap       *int64
 	PerDay    *int64
 	PerMember *int64
+	PauseAt   int64
+	Resumed   bool
+	Kept      int64
 	Funded    int64
 	Outside   int64
 	Changes   int32
@@ -58,6 +61,7 @@ type BudgetBalance struct {
 	Cap       *int64
 	Used      int64
 	Available int64
+	Kept      int64
 }
 
 type Campaign struct {
@@ -292,6 +296,8 @@ type Member struct {
 	Inviter    string
 	Points     int64
 	Benefits   json.RawMessage
+	PointsEnd  *time.Time
+	Levels     json.RawMessage
 	EventSeq   int64
 	LastStored time.Time
 	CreatedAt  time.Time
@@ -375,6 +381,7 @@ type Offer struct {
 	Paid       *int64
 	RefundedAt *time.Time
 	Restocked  bool
+	Team       *string
 }
 
 type OfferReservation struct {
@@ -420,6 +427,75 @@ type PlatformToken struct {
 	ExpiresAt *time.Time
 }
 
+type PointBatch struct {
+	ID        int64
+	Key       string
+	Member    string
+	Campaign  string
+	Points    int64
+	Remaining int64
+	Expired   int64
+	Sweeps    int32
+	EndsAt    time.Time
+	CreatedAt time.Time
+}
+
+type PointDay struct {
+	Campaign string
+	Member   string
+	Rule     string
+	Day      pgtype.Date
+	Points   int64
+}
+
+type PointDraw struct {
+	Redemption string
+	Batch      int64
+	Points     int64
+}
+
+type PointGain struct {
+	ID         int64
+	Campaign   string
+	Version    int32
+	Rule       string
+	Event      string
+	Member     string
+	Day        pgtype.Date
+	Asked      int64
+	Points     int64
+	Reason     string
+	At         time.Time
+	Groups     []string
+	ReverseOn  *string
+	Taken      int64
+	Short      int64
+	ReversedBy *string
+	CreatedAt  time.Time
+}
+
+type PointMember struct {
+	ID       int64
+	Campaign string
+	Member   string
+	Earned   int64
+	Level    string
+	LowSince *time.Time
+	LevelAt  *time.Time
+	Changes  int32
+	DueAt    *time.Time
+}
+
+type PointScore struct {
+	Campaign string
+	Board    string
+	Part     string
+	Period   string
+	Begins   pgtype.Date
+	Member   string
+	Points   int64
+}
+
 type Redemption struct {
 	ID         string
 	Member     string
@@ -430,6 +506,76 @@ type Redemption struct {
 	ReservedAt time.Time
 	ExpiresAt  time.Time
 	ClosedAt   *time.Time
+}
+
+type Referral struct {
+	ID            int64
+	Campaign      string
+	Version       int32
+	Code          int64
+	Inviter       string
+	Invitee       string
+	Channel       string
+	State         string
+	Held          bool
+	Facts         json.RawMessage
+	Verdict       json.RawMessage
+	BoundAt       time.Time
+	QualifiedAt   *time.Time
+	ClosedAt      *time.Time
+	ClawedBackAt  *time.Time
+	Event         string
+	OrderID       string
+	Reason        string
+	Success       *int32
+	InviterReward string
+	InviteeReward string
+	CreatedAt     time.Time
+}
+
+type ReferralCode struct {
+	ID        int64
+	Code      string
+	Campaign  string
+	Member    string
+	State     string
+	Clicks    int64
+	CreatedAt time.Time
+	ClosedAt  *time.Time
+}
+
+type ReferralGuess struct {
+	Subject     []byte
+	Misses      int32
+	Since       time.Time
+	LockedUntil *time.Time
+}
+
+type ReferralMark struct {
+	Campaign string
+	Kind     string
+	Hash     []byte
+	Member   string
+	Referral *int64
+	At       time.Time
+}
+
+type RefundRequest struct {
+	Key         string
+	Campaign    string
+	Version     int32
+	Journey     int64
+	Member      string
+	Step        string
+	Offer       string
+	OrderID     string
+	Team        string
+	Amount      int64
+	Currency    string
+	Reason      string
+	At          time.Time
+	ConfirmedAt *time.Time
+	ConfirmedBy *string
 }
 
 type Review struct {
@@ -465,6 +611,7 @@ type RewardBudget struct {
 	Cap            int64
 	Used           int64
 	Available      int64
+	Kept           int64
 	PerDay         int64
 	AvailableToday int64
 	State          string
@@ -496,12 +643,14 @@ type Team struct {
 	Version   int32
 	Journey   string
 	Place     string
+	Offer     string
 	Size      int32
 	Joined    int32
 	Came      int32
 	State     string
 	OpenedAt  time.Time
 	EndsAt    time.Time
+	ClosesAt  time.Time
 	ClosedAt  *time.Time
 	CreatedAt time.Time
 }
@@ -513,6 +662,9 @@ type TeamMember struct {
 	Journey  int64
 	JoinedAt time.Time
 	LeftAt   *time.Time
+	Campaign string
+	Offer    string
+	OrderID  *string
 }
 
 type Trace struct {

@@ -77,6 +77,17 @@ func (q *Queries) ListRedemptions(ctx context.Context, member string, after stri
 	return items, nil
 }
 
+const memberPoints = `-- name: MemberPoints :one
+select points from members where id = $1
+`
+
+func (q *Queries) MemberPoints(ctx context.Context, id string) (int64, error) {
+	row := q.db.QueryRow(ctx, memberPoints, id)
+	var points int64
+	err := row.Scan(&points)
+	return points, err
+}
+
 const movePoints = `-- name: MovePoints :exec
 select move_points($1, $2, $3, $4, $5, $6)
 `

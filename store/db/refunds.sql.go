@@ -102,7 +102,7 @@ func (q *Queries) NoteOrderGrant(ctx context.Context, grantKey string, journey i
 }
 
 const orderGrants = `-- name: OrderGrants :many
-select g.key, g.reward, g.version, g.worth, (g.points = 0)::boolean as piece,
+select g.key, g.reward, g.member, g.version, g.worth, (g.points = 0)::boolean as piece,
        coalesce((select sum(c.points) from clawbacks c where c.grant_key = g.key), 0)::bigint as back
   from order_grants o join grants g on g.key = o.grant_key
  where o.journey = $1 and o.order_id = $2 and g.state = 'granted' and g.reward = any($3::text[])
@@ -112,6 +112,7 @@ select g.key, g.reward, g.version, g.worth, (g.points = 0)::boolean as piece,
 type OrderGrantsRow struct {
 	Key     string
 	Reward  string
+	Member  string
 	Version int32
 	Worth   int64
 	Piece   bool
@@ -131,6 +132,7 @@ func (q *Queries) OrderGrants(ctx context.Context, journey int64, orderID string
 		if err := rows.Scan(
 			&i.Key,
 			&i.Reward,
+			&i.Member,
 			&i.Version,
 			&i.Worth,
 			&i.Piece,

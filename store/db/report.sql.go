@@ -11,7 +11,7 @@ import (
 )
 
 const reportBudgets = `-- name: ReportBudgets :many
-select reward, cap, used, available, per_day, available_today from reward_budgets where campaign = $1 order by reward
+select reward, cap, used, available, kept, per_day, available_today from reward_budgets where campaign = $1 order by reward
 `
 
 type ReportBudgetsRow struct {
@@ -19,6 +19,7 @@ type ReportBudgetsRow struct {
 	Cap            int64
 	Used           int64
 	Available      int64
+	Kept           int64
 	PerDay         int64
 	AvailableToday int64
 }
@@ -37,6 +38,7 @@ func (q *Queries) ReportBudgets(ctx context.Context, campaign string) ([]ReportB
 			&i.Cap,
 			&i.Used,
 			&i.Available,
+			&i.Kept,
 			&i.PerDay,
 			&i.AvailableToday,
 		); err != nil {
@@ -123,6 +125,18 @@ func (q *Queries) ReportDefinitions(ctx context.Context, campaign string) ([]Rep
 		return nil, err
 	}
 	return items, nil
+}
+
+const reportExpired = `-- name: ReportExpired :one
+select coalesce(sum(expired), 0)::bigint as points from point_batches where campaign = $1
+`
+
+// Of the campaign's rules and rewards together.
+func (q *Queries) ReportExpired(ctx context.Context, campaign string) (int64, error) {
+	row := q.db.QueryRow(ctx, reportExpired, campaign)
+	var points int64
+	err := row.Scan(&points)
+	return points, err
 }
 
 const reportJourneys = `-- name: ReportJourneys :many
@@ -215,9 +229,38 @@ func (q *Queries) ReportLate(ctx context.Context, campaign string) ([]ReportLate
 	return items, nil
 }
 
+const reportLevels = `-- name: ReportLevels :many
+select level, count(*)::bigint as members from point_members where campaign = $1 and level <> '' group by level order by level
+`
+
+type ReportLevelsRow struct {
+	Level   string
+	Members int64
+}
+
+func (q *Queries) ReportLevels(ctx context.Context, campaign string) ([]ReportLevelsRow, error) {
+	rows, err := q.db.Query(ctx, reportLevels, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ReportLevelsRow{}
+	for rows.Next() {
+		var i ReportLevelsRow
+		if err := rows.Scan(&i.Level, &i.Members); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const reportMessages = `-- name: ReportMessages :many
 select version, name, channel, state, count(*)::bigint as messages
-  from messages where campaign = $1 and kind <> 'call'
+  from messages where campaign = $1 and kind not in ('call', 'refund')
  group by version, name, channel, state order by version, name, channel, state
 `
 
@@ -421,6 +464,61 @@ func (q *Queries) ReportOutcomes(ctx context.Context, campaign string) ([]Report
 	return items, nil
 }
 
+const reportPoints = `-- name: ReportPoints :many
+select g.rule, (count(*) filter (where g.points > 0))::bigint as gains, sum(g.points)::bigint as points,
+       coalesce(sum(g.asked - g.points) filter (where g.reason = 'daily_cap'), 0)::bigint as refused_per_day,
+       coalesce(sum(g.asked - g.points) filter (where g.reason = 'per_member'), 0)::bigint as refused_per_member,
+       (count(*) filter (where g.reason = 'undecided'))::bigint as undecided,
+       sum(g.taken)::bigint as reversed, sum(g.short)::bigint as short, coalesce(sum(b.expired), 0)::bigint as expired
+  from point_gains g
+  left join point_batches b on b.key = 'points/' || g.campaign || '/' || g.rule || '/' || g.event
+ where g.campaign = $1
+ group by g.rule order by g.rule
+`
+
+type ReportPointsRow struct {
+	Rule             string
+	Gains            int64
+	Points           int64
+	RefusedPerDay    int64
+	RefusedPerMember int64
+	Undecided        int64
+	Reversed         int64
+	Short            int64
+	Expired          int64
+}
+
+// What expired of a rule's points is asked of their batches.
+func (q *Queries) ReportPoints(ctx context.Context, campaign string) ([]ReportPointsRow, error) {
+	rows, err := q.db.Query(ctx, reportPoints, campaign)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ReportPointsRow{}
+	for rows.Next() {
+		var i ReportPointsRow
+		if err := rows.Scan(
+			&i.Rule,
+			&i.Gains,
+			&i.Points,
+			&i.RefusedPerDay,
+			&i.RefusedPerMember,
+			&i.Undecided,
+			&i.Reversed,
+			&i.Short,
+			&i.Expired,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const reportReviews = `-- name: ReportReviews :many
 select j.version, r.kind, r.state, count(*)::bigint as reviews
   from reviews r join journeys j on j.id = r.journey
@@ -465,6 +563,7 @@ select version, reward,
        coalesce(sum(points) filter (where state = 'granted'), 0)::bigint as points,
        (count(*) filter (where state = 'refused'))::bigint as refused,
        (count(*) filter (where state = 'refused' and reason = 'budget'))::bigint as refused_budget,
+       (count(*) filter (where state = 'refused' and reason = 'paused'))::bigint as refused_paused,
        (count(*) filter (where state = 'refused' and reason = 'per_day'))::bigint as refused_per_day,
        (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member,
        (count(*) filter (where state = 'refused' and reason = 'pool'))::bigint as refused_pool,
@@ -480,6 +579,7 @@ type ReportRewardsRow struct {
 	Points           int64
 	Refused          int64
 	RefusedBudget    int64
+	RefusedPaused    int64
 	RefusedPerDay    int64
 	RefusedPerMember int64
 	RefusedPool      int64
@@ -502,6 +602,7 @@ func (q *Queries) ReportRewards(ctx context.Context, campaign string) ([]ReportR
 			&i.Points,
 			&i.Refused,
 			&i.RefusedBudget,
+			&i.RefusedPaused,
 			&i.RefusedPerDay,
 			&i.RefusedPerMember,
 			&i.RefusedPool,

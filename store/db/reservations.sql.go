@@ -265,11 +265,11 @@ func (q *Queries) OfferMember(ctx context.Context, id string) (string, error) {
 }
 
 const offerToReserve = `-- name: OfferToReserve :one
-select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, c.state as campaign_state, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now,
+select o.id, o.key, o.campaign, o.version, o.offer, o.journey, o.member, o.step, o.state, o.price, o.list_price, o.currency, o.opened_at, o.expires_at, o.grace_until, o.closed_at, o.order_id, o.paid, o.refunded_at, o.restocked, o.team, c.state as campaign_state, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now,
        coalesce((select (x ->> 'per_member')::int from campaign_versions v cross join jsonb_array_elements(v.definition -> 'offers') x
                   where v.campaign = o.campaign and v.version = o.version and x ->> 'name' = o.offer), 0)::int as per_member,
        (select count(*) from offers t where t.member = o.member and t.campaign = o.campaign and t.offer = o.offer
-           and t.state = 'taken' and not t.restocked)::int as times_taken
+           and (t.state = 'taken' and not t.restocked or t.state = 'open' and t.order_id is not null))::int as times_taken
   from offers o join campaigns c on c.name = o.campaign where o.id = $1
 `
 
@@ -294,6 +294,7 @@ type OfferToReserveRow struct {
 	Paid          *int64
 	RefundedAt    *time.Time
 	Restocked     bool
+	Team          *string
 	CampaignState string
 	ClockFactor   int64
 	ClockReal     *time.Time
@@ -329,6 +330,7 @@ func (q *Queries) OfferToReserve(ctx context.Context, id string) (OfferToReserve
 		&i.Paid,
 		&i.RefundedAt,
 		&i.Restocked,
+		&i.Team,
 		&i.CampaignState,
 		&i.ClockFactor,
 		&i.ClockReal,

@@ -250,7 +250,7 @@ func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]IntentsTo
 }
 
 const intentsToRoute = `-- name: IntentsToRoute :many
-select id, kind, campaign, member, event, journey, slice, created_at, due_at, tries, reason from intents where kind in ('event', 'member', 'team') and due_at <= statement_timestamp()
+select id, kind, campaign, member, event, journey, slice, created_at, due_at, tries, reason from intents where kind in ('event', 'member', 'team', 'referral', 'points') and due_at <= statement_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 
@@ -289,7 +289,7 @@ func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, err
 }
 
 const lockMembers = `-- name: LockMembers :many
-select id, attributes, tags, joined_at, source, inviter, points, benefits, event_seq, last_stored, created_at, updated_at from members where id = any($1::text[]) order by id collate "C" for update
+select id, attributes, tags, joined_at, source, inviter, points, benefits, points_end, levels, event_seq, last_stored, created_at, updated_at from members where id = any($1::text[]) order by id collate "C" for update
 `
 
 // In the order of the ids' bytes, as events are stored: whoever locks several members
@@ -312,6 +312,8 @@ func (q *Queries) LockMembers(ctx context.Context, ids []string) ([]Member, erro
 			&i.Inviter,
 			&i.Points,
 			&i.Benefits,
+			&i.PointsEnd,
+			&i.Levels,
 			&i.EventSeq,
 			&i.LastStored,
 			&i.CreatedAt,

@@ -11,7 +11,7 @@ import (
 )
 
 const failTeam = `-- name: FailTeam :one
-update teams set state = 'failed', closed_at = ends_at where id = $1 returning id, key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closed_at, created_at
+update teams set state = 'failed', closed_at = ends_at where id = $1 returning id, key, code, campaign, version, journey, place, offer, size, joined, came, state, opened_at, ends_at, closes_at, closed_at, created_at
 `
 
 func (q *Queries) FailTeam(ctx context.Context, id int64) (Team, error) {
@@ -25,12 +25,14 @@ func (q *Queries) FailTeam(ctx context.Context, id int64) (Team, error) {
 		&i.Version,
 		&i.Journey,
 		&i.Place,
+		&i.Offer,
 		&i.Size,
 		&i.Joined,
 		&i.Came,
 		&i.State,
 		&i.OpenedAt,
 		&i.EndsAt,
+		&i.ClosesAt,
 		&i.ClosedAt,
 		&i.CreatedAt,
 	)
@@ -50,23 +52,33 @@ func (q *Queries) InTeam(ctx context.Context, team int64, member string) (bool, 
 
 const joinTeam = `-- name: JoinTeam :one
 with came as (
-    insert into team_members (team, number, member, journey, joined_at)
-    select t.id, t.came + 1, $3::text, $4::bigint, $1::timestamptz from teams t where t.id = $2
+    insert into team_members (team, number, member, journey, joined_at, campaign, offer, order_id)
+    select t.id, t.came + 1, $3::text, $4::bigint, $1::timestamptz, t.campaign, t.offer, $5::text
+      from teams t where t.id = $2
 )
 update teams u
    set joined = u.joined + 1, came = u.came + 1, state = case when u.joined + 1 = u.size then 'formed' else u.state end,
        closed_at = case when u.joined + 1 = u.size then $1::timestamptz end
  where u.id = $2
-returning u.id, u.key, u.code, u.campaign, u.version, u.journey, u.place, u.size, u.joined, u.came, u.state, u.opened_at, u.ends_at, u.closed_at, u.created_at
+returning u.id, u.key, u.code, u.campaign, u.version, u.journey, u.place, u.offer, u.size, u.joined, u.came, u.state, u.opened_at, u.ends_at, u.closes_at, u.closed_at, u.created_at
 `
 
+type JoinTeamParams struct {
+	At        time.Time
+	Team      int64
+	Member    string
+	OfJourney int64
+	OrderID   *string
+}
+
 // The checks of the table stand behind it: no team has more members than its size.
-func (q *Queries) JoinTeam(ctx context.Context, at time.Time, team int64, member string, ofJourney int64) (Team, error) {
+func (q *Queries) JoinTeam(ctx context.Context, arg JoinTeamParams) (Team, error) {
 	row := q.db.QueryRow(ctx, joinTeam,
-		at,
-		team,
-		member,
-		ofJourney,
+		arg.At,
+		arg.Team,
+		arg.Member,
+		arg.OfJourney,
+		arg.OrderID,
 	)
 	var i Team
 	err := row.Scan(
@@ -77,12 +89,14 @@ func (q *Queries) JoinTeam(ctx context.Context, at time.Time, team int64, member
 		&i.Version,
 		&i.Journey,
 		&i.Place,
+		&i.Offer,
 		&i.Size,
 		&i.Joined,
 		&i.Came,
 		&i.State,
 		&i.OpenedAt,
 		&i.EndsAt,
+		&i.ClosesAt,
 		&i.ClosedAt,
 		&i.CreatedAt,
 	)
@@ -112,7 +126,7 @@ update teams t
    set joined = t.joined - 1, state = case when t.joined = 1 then 'withdrawn' else t.state end,
        closed_at = case when t.joined = 1 then $1::timestamptz end
   from went w where t.id = w.team
-returning t.id, t.key, t.code, t.campaign, t.version, t.journey, t.place, t.size, t.joined, t.came, t.state, t.opened_at, t.ends_at, t.closed_at, t.created_at
+returning t.id, t.key, t.code, t.campaign, t.version, t.journey, t.place, t.offer, t.size, t.joined, t.came, t.state, t.opened_at, t.ends_at, t.closes_at, t.closed_at, t.created_at
 `
 
 func (q *Queries) LeaveTeam(ctx context.Context, at time.Time, team int64, ofJourney int64) (Team, error) {
@@ -126,12 +140,14 @@ func (q *Queries) LeaveTeam(ctx context.Context, at time.Time, team int64, ofJou
 		&i.Version,
 		&i.Journey,
 		&i.Place,
+		&i.Offer,
 		&i.Size,
 		&i.Joined,
 		&i.Came,
 		&i.State,
 		&i.OpenedAt,
 		&i.EndsAt,
+		&i.ClosesAt,
 		&i.ClosedAt,
 		&i.CreatedAt,
 	)
@@ -139,7 +155,7 @@ func (q *Queries) LeaveTeam(ctx context.Context, at time.Time, team int64, ofJou
 }
 
 const lockTeam = `-- name: LockTeam :one
-select id, key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closed_at, created_at from teams where code = $1 for update
+select id, key, code, campaign, version, journey, place, offer, size, joined, came, state, opened_at, ends_at, closes_at, closed_at, created_at from teams where code = $1 for update
 `
 
 // Whoever changes a team, or says how it ended, holds its row.
@@ -154,12 +170,14 @@ func (q *Queries) LockTeam(ctx context.Context, code string) (Team, error) {
 		&i.Version,
 		&i.Journey,
 		&i.Place,
+		&i.Offer,
 		&i.Size,
 		&i.Joined,
 		&i.Came,
 		&i.State,
 		&i.OpenedAt,
 		&i.EndsAt,
+		&i.ClosesAt,
 		&i.ClosedAt,
 		&i.CreatedAt,
 	)
@@ -193,16 +211,16 @@ func (q *Queries) NewsOfTeam(ctx context.Context, prefix string, team int64, ofJ
 
 const openTeam = `-- name: OpenTeam :one
 with opened as (
-    insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at)
-    values ($1, $2, $3, $4, $5, $6, $7, 1, 1, 'open',
-            $8, $9)
+    insert into teams (key, code, campaign, version, journey, place, offer, size, joined, came, state, opened_at, ends_at, closes_at)
+    values ($1, $2, $3, $4, $5, $6, $7, $8, 1, 1, 'open',
+            $9, $10, $11)
     on conflict (code) do nothing
-    returning id, key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closed_at, created_at
+    returning id, key, code, campaign, version, journey, place, offer, size, joined, came, state, opened_at, ends_at, closes_at, closed_at, created_at
 ), came as (
-    insert into team_members (team, number, member, journey, joined_at)
-    select o.id, 1, $10::text, $11::bigint, $12::timestamptz from opened o
+    insert into team_members (team, number, member, journey, joined_at, campaign, offer, order_id)
+    select o.id, 1, $12::text, $13::bigint, $14::timestamptz, o.campaign, o.offer, $15::text from opened o
 )
-select id, key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at, closed_at, created_at from opened
+select id, key, code, campaign, version, journey, place, offer, size, joined, came, state, opened_at, ends_at, closes_at, closed_at, created_at from opened
 `
 
 type OpenTeamParams struct {
@@ -212,12 +230,15 @@ type OpenTeamParams struct {
 	Version   int32
 	Journey   string
 	Place     string
+	Offer     string
 	Size      int32
 	OpenedAt  time.Time
 	EndsAt    time.Time
+	ClosesAt  time.Time
 	Member    string
 	OfJourney int64
 	At        time.Time
+	OrderID   *string
 }
 
 type OpenTeamRow struct {
@@ -228,12 +249,14 @@ type OpenTeamRow struct {
 	Version   int32
 	Journey   string
 	Place     string
+	Offer     string
 	Size      int32
 	Joined    int32
 	Came      int32
 	State     string
 	OpenedAt  time.Time
 	EndsAt    time.Time
+	ClosesAt  time.Time
 	ClosedAt  *time.Time
 	CreatedAt time.Time
 }
@@ -247,12 +270,15 @@ func (q *Queries) OpenTeam(ctx context.Context, arg OpenTeamParams) (OpenTeamRow
 		arg.Version,
 		arg.Journey,
 		arg.Place,
+		arg.Offer,
 		arg.Size,
 		arg.OpenedAt,
 		arg.EndsAt,
+		arg.ClosesAt,
 		arg.Member,
 		arg.OfJourney,
 		arg.At,
+		arg.OrderID,
 	)
 	var i OpenTeamRow
 	err := row.Scan(
@@ -263,12 +289,14 @@ func (q *Queries) OpenTeam(ctx context.Context, arg OpenTeamParams) (OpenTeamRow
 		&i.Version,
 		&i.Journey,
 		&i.Place,
+		&i.Offer,
 		&i.Size,
 		&i.Joined,
 		&i.Came,
 		&i.State,
 		&i.OpenedAt,
 		&i.EndsAt,
+		&i.ClosesAt,
 		&i.ClosedAt,
 		&i.CreatedAt,
 	)
@@ -304,7 +332,7 @@ func (q *Queries) StoreNewsOfTeams(ctx context.Context, prefix string, intents [
 }
 
 const teamByCode = `-- name: TeamByCode :one
-select t.id, t.key, t.code, t.campaign, t.version, t.journey, t.place, t.size, t.joined, t.came, t.state, t.opened_at, t.ends_at, t.closed_at, t.created_at, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
+select t.id, t.key, t.code, t.campaign, t.version, t.journey, t.place, t.offer, t.size, t.joined, t.came, t.state, t.opened_at, t.ends_at, t.closes_at, t.closed_at, t.created_at, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now
   from teams t join campaigns c on c.name = t.campaign where t.code = $1
 `
 
@@ -316,12 +344,14 @@ type TeamByCodeRow struct {
 	Version     int32
 	Journey     string
 	Place       string
+	Offer       string
 	Size        int32
 	Joined      int32
 	Came        int32
 	State       string
 	OpenedAt    time.Time
 	EndsAt      time.Time
+	ClosesAt    time.Time
 	ClosedAt    *time.Time
 	CreatedAt   time.Time
 	ClockFactor int64
@@ -341,12 +371,14 @@ func (q *Queries) TeamByCode(ctx context.Context, code string) (TeamByCodeRow, e
 		&i.Version,
 		&i.Journey,
 		&i.Place,
+		&i.Offer,
 		&i.Size,
 		&i.Joined,
 		&i.Came,
 		&i.State,
 		&i.OpenedAt,
 		&i.EndsAt,
+		&i.ClosesAt,
 		&i.ClosedAt,
 		&i.CreatedAt,
 		&i.ClockFactor,
@@ -358,7 +390,7 @@ func (q *Queries) TeamByCode(ctx context.Context, code string) (TeamByCodeRow, e
 }
 
 const teamsOfMember = `-- name: TeamsOfMember :many
-select t.id, t.key, t.code, t.campaign, t.version, t.journey, t.place, t.size, t.joined, t.came, t.state, t.opened_at, t.ends_at, t.closed_at, t.created_at, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now,
+select t.id, t.key, t.code, t.campaign, t.version, t.journey, t.place, t.offer, t.size, t.joined, t.came, t.state, t.opened_at, t.ends_at, t.closes_at, t.closed_at, t.created_at, c.clock_factor, c.clock_real, c.clock_start, clock_timestamp()::timestamptz as now,
        m.joined_at, m.left_at,
        (m.left_at is null and not exists (select from team_members o where o.team = t.id and o.left_at is null and o.number < m.number))::boolean as leader
   from team_members m join teams t on t.id = m.team join campaigns c on c.name = t.campaign
@@ -374,12 +406,14 @@ type TeamsOfMemberRow struct {
 	Version     int32
 	Journey     string
 	Place       string
+	Offer       string
 	Size        int32
 	Joined      int32
 	Came        int32
 	State       string
 	OpenedAt    time.Time
 	EndsAt      time.Time
+	ClosesAt    time.Time
 	ClosedAt    *time.Time
 	CreatedAt   time.Time
 	ClockFactor int64
@@ -408,12 +442,14 @@ func (q *Queries) TeamsOfMember(ctx context.Context, member string, most int32) 
 			&i.Version,
 			&i.Journey,
 			&i.Place,
+			&i.Offer,
 			&i.Size,
 			&i.Joined,
 			&i.Came,
 			&i.State,
 			&i.OpenedAt,
 			&i.EndsAt,
+			&i.ClosesAt,
 			&i.ClosedAt,
 			&i.CreatedAt,
 			&i.ClockFactor,

@@ -41,6 +41,8 @@ create table members (
     inviter      text not null default '',
     points       bigint not null default 0,       -- projection of the ledger
     benefits     jsonb not null default '{}',     -- projection: until when, by name; null: for ever
+    points_end   timestamptz,                     -- the first end of what is left in her batches of points; real
+    levels       jsonb not null default '{}',     -- by campaign; projection of point_members
     event_seq    bigint not null default 0,       -- number of the last stored event
     last_stored  timestamptz not null default 'epoch', -- when it was stored; clock readings never go behind it
     created_at   timestamptz not null default now(),
@@ -91,11 +93,11 @@ create table schedules (
 -- What the router has still to do. An intent is deleted in the transaction that did it.
 create table intents (
     id          bigint generated always as identity primary key,
-    kind        text not null check (kind in ('event', 'member', 'team', 'start', 'poke', 'recheck', 'slice')),
-    campaign    text not null default '',          -- kind start, poke, recheck: nobody waits for another campaign's
+    kind        text not null check (kind in ('event', 'member', 'team', 'referral', 'points', 'start', 'poke', 'recheck', 'slice')),
+    campaign    text not null default '',          -- kind points, start, poke, recheck: nobody waits for another campaign's
     member      text,
-    event       text,                              -- kind event; of a poke, the event that caused it; of a team, the one that is to be stored
-    journey     bigint,                            -- kind team, start, poke, recheck
+    event       text,                              -- kind event and points; of a poke, the event that caused it; of a team or a referral, the one that is to be stored
+    journey     bigint,                            -- kind team, referral, start, poke, recheck
     slice       int,                               -- kind slice: somebody of it is due
     created_at  timestamptz not null default now(),
     due_at      timestamptz not null default now(), -- not before; moved on by failures
@@ -104,7 +106,9 @@ create table intents (
 );
 -- One for each half of the router: a million starts that wait for Temporal must not
 -- stand in the way of events.
-create index intents_route on intents (due_at, id) where kind in ('event', 'member', 'team');
+create index intents_route on intents (due_at, id) where kind in ('event', 'member', 'team', 'referral', 'points');
+-- What a paused campaign has still to give points for: due when it is resumed.
+create unique index intents_points on intents (campaign, event) where kind = 'points';
 create index intents_slice on intents (slice) where kind = 'slice';
 -- A lane for each kind and campaign, from which deliveries are taken in turn.
 create index intents_deliver on intents (kind, campaign, due_at, id) where kind in ('start', 'poke', 'recheck', 'slice');
@@ -236,8 +240,8 @@ create table messages (
     member       text not null,
     step         text not null,
     name         text not null,
-    kind         text not null,                    -- marketing or service; call: no message, but a service that is called
-    bodies       jsonb not null,                   -- [{channel, body}] in the order of trial; of a call: what it takes to make it
+    kind         text not null,                    -- marketing or service; call: no message, but a service that is called; refund: a shop that is asked to pay back
+    bodies       jsonb not null,                   -- [{channel, body}] in the order of trial; of a call or a refund: what it takes to make it
     channel      text not null default '',         -- the one that took it, or the last that refused
     state        text not null check (state in ('claimed', 'sent', 'refused', 'failed', 'dropped', 'unknown')),
     reason       text not null default '',
@@ -273,16 +277,43 @@ create table offers (
     expires_at   timestamptz,
     grace_until  timestamptz,
     closed_at    timestamptz,
-    order_id     text,
+    order_id     text,                             -- that took it or, of one that is open, has paid for a place in a team
     paid         bigint,
     refunded_at  timestamptz,                      -- when its order had gone back as a whole
     restocked    boolean not null default false,   -- its piece is there again, and the member may take it once more
+    team         text,                             -- the code of the team in which its order pays for it, complete or not
     check (state <> 'taken' or order_id is not null),
+    check (state <> 'open' or (order_id is null) = (team is null)),
     check (not restocked or refunded_at is not null)
 );
 create index offers_member on offers (member, campaign, offer);
 create index offers_campaign on offers (campaign, offer, state);
 create index offers_open on offers (campaign, offer) where state = 'open'; -- counted by every scrape
+
+-- Orders that a shop was asked to pay back, because their team was not complete or their
+-- member left it. What became of the asking stands in messages, under the same key; that the
+-- money is back the shop tells by order.refunded. An order is asked for once.
+create table refund_requests (
+    key           text primary key references messages,
+    campaign      text not null,
+    version       int not null,
+    journey       bigint not null references journeys,
+    member        text not null,
+    step          text not null,
+    offer         text not null,
+    order_id      text not null,
+    team          text not null,                   -- its code
+    amount        bigint not null,
+    currency      text not null,
+    reason        text not null check (reason in ('team_failed', 'left_journey', 'migrated')),
+    at            timestamptz not null,            -- decided, campaign time
+    confirmed_at  timestamptz,                     -- by the shop: the event's own time
+    confirmed_by  text,                            -- that event
+    unique (member, order_id),
+    check ((confirmed_at is null) = (confirmed_by is null))
+);
+create index refund_requests_campaign on refund_requests (campaign, offer);
+create index refund_requests_journey on refund_requests (journey);
 
 -- At which arm of a split a member came, once for each journey and split. Who is held out
 -- is not exposed.
@@ -363,7 +394,7 @@ create unique index ledger_accounts_budget on ledger_accounts (budget, slot) whe
 create table ledger_postings (
     id      bigint generated always as identity primary key,
     key     text not null unique,                   -- idempotency: of a grant, the effect key
-    kind    text not null check (kind in ('grant', 'fund', 'lease', 'reserve', 'capture', 'release', 'take', 'redeem', 'expire', 'void', 'claw_back')),
+    kind    text not null check (kind in ('grant', 'fund', 'lease', 'reserve', 'capture', 'release', 'take', 'redeem', 'expire', 'void', 'claw_back', 'earn', 'reverse')),
     reward  text not null default '',
     at      timestamptz not null default clock_timestamp()
 );
@@ -420,6 +451,9 @@ create table budgets (
     cap         bigint check (cap > 0),             -- of the version submitted last; null: no limit
     per_day     bigint check (per_day > 0),         -- of the one in all: what each day may give
     per_member  bigint check (per_member > 0),      --   and each member may get
+    pause_at    bigint not null default 0 check (pause_at >= 0), -- of cap, what is kept back
+    resumed     boolean not null default false,     --   until somebody has resumed the reward
+    kept        bigint not null generated always as (case when resumed then 0 else pause_at end) stored,
     funded      bigint not null default 0,          -- what the issuer gave it, less what it took back
     outside     bigint not null default 0,          -- what was granted while it had no limit
     changes     int not null default 0,             -- how often it was funded, or what it was given taken back
@@ -427,7 +461,8 @@ create table budgets (
 ) with (fillfactor = 70);
 
 create view budget_balances as
-select b.id, b.campaign, b.reward, b.day, b.cap, (b.outside + b.funded - a.available)::bigint as used, a.available
+select b.id, b.campaign, b.reward, b.day, b.cap, (b.outside + b.funded - a.available)::bigint as used, a.available,
+       least(b.kept, greatest(0, b.cap - (b.outside + b.funded - a.available)))::bigint as kept
   from budgets b
  cross join lateral (select coalesce(sum(balance), 0)::bigint as available from ledger_accounts where budget = b.id) a
  where b.cap is not null;
@@ -436,7 +471,7 @@ select b.id, b.campaign, b.reward, b.day, b.cap, (b.outside + b.funded - a.avail
 -- or a per_day of 0 is none.
 create view reward_budgets as
 select b.campaign, b.reward, coalesce(b.cap, 0)::bigint as cap, coalesce(t.used, 0)::bigint as used, coalesce(t.available, 0)::bigint as available,
-       coalesce(b.per_day, 0)::bigint as per_day, (case when b.per_day is null then 0 else coalesce(today.available, b.per_day) end)::bigint as available_today,
+       coalesce(t.kept, 0)::bigint as kept, coalesce(b.per_day, 0)::bigint as per_day, (case when b.per_day is null then 0 else coalesce(today.available, b.per_day) end)::bigint as available_today,
        c.state
   from budgets b
   join campaigns c on c.name = b.campaign
@@ -557,7 +592,7 @@ end $$;
 -- +goose StatementEnd
 
 -- fund_budget makes what is left of a budget what its limit leaves of what was granted so
--- far. Nobody else draws from it meanwhile.
+-- far, but for what is kept back. Nobody else draws from it meanwhile.
 -- +goose StatementBegin
 create function fund_budget(of_budget bigint, new_cap bigint, granted bigint) returns void language plpgsql as $$
 declare
@@ -572,7 +607,7 @@ begin
         insert into ledger_accounts (asset, kind, owner, budget, slot) values (b.asset, 'budget', of_budget::text, of_budget, 0);
     end if;
     select sum(balance) into have from ledger_accounts where budget = of_budget;
-    give := greatest(0, new_cap - granted) - have;
+    give := greatest(0, new_cap - b.kept - granted) - have;
     update budgets set cap = new_cap, funded = b.funded + give, outside = granted - b.funded + have,
            changes = b.changes + (give <> 0)::int where id = of_budget;
     if give = 0 then
@@ -595,17 +630,18 @@ begin
 end $$;
 -- +goose StatementEnd
 
--- set_budget sets the limits of a reward for journeys of every version; null: none. The
--- budget of a day that has not begun is made when it is first granted from.
+-- set_budget sets the limits of a reward for journeys of every version; null: none. Where the
+-- limit or what is kept back changes, that is kept back again. The budget of a day that has
+-- not begun is made when it is first granted from.
 -- +goose StatementBegin
-create function set_budget(of_campaign text, of_reward text, new_cap bigint, new_per_day bigint, new_per_member bigint, of_asset text default 'points') returns void language plpgsql as $$
+create function set_budget(of_campaign text, of_reward text, new_cap bigint, new_per_day bigint, new_per_member bigint, of_asset text default 'points', new_pause_at bigint default 0) returns void language plpgsql as $$
 declare
     b       budgets;
     granted bigint;
 begin
     perform pg_advisory_xact_lock(budgets_lock(of_campaign));
     select * into b from budgets where campaign = of_campaign and reward = of_reward and day = '';
-    if (b.cap, b.per_day, b.per_member) is not distinct from (new_cap, new_per_day, new_per_member) then
+    if (b.cap, b.per_day, b.per_member, b.pause_at) is not distinct from (new_cap, new_per_day, new_per_member, new_pause_at) then
         return;
     elsif b.id is null then
         insert into budgets (campaign, reward, asset) values (of_campaign, of_reward, of_asset) returning * into b;
@@ -613,8 +649,10 @@ begin
     -- The grants are counted only where a limit begins: it may be millions of them, and
     -- everybody who grants waits. One that is changed knows what it has given.
     select used into granted from budget_balances where id = b.id;
-    update budgets set per_day = new_per_day, per_member = new_per_member, cap = new_cap where id = b.id;
-    if new_cap is not null and b.cap is distinct from new_cap then
+    update budgets set per_day = new_per_day, per_member = new_per_member, cap = new_cap, pause_at = new_pause_at,
+           resumed = b.resumed and (b.cap, b.pause_at) is not distinct from (new_cap, new_pause_at)
+     where id = b.id;
+    if new_cap is not null and (b.cap, b.pause_at) is distinct from (new_cap, new_pause_at) then
         perform fund_budget(b.id, new_cap, coalesce(granted, (select coalesce(sum(g.worth), 0)::bigint from grants g
             where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted')));
     end if;
@@ -628,6 +666,30 @@ begin
                 where g.campaign = of_campaign and g.reward = of_reward and g.state = 'granted' and g.at >= b.from_at and g.at < b.until_at)));
         end if;
     end if;
+end $$;
+-- +goose StatementEnd
+
+-- resume_reward gives what a reward has kept back of its budget. It says what came of it:
+-- resumed, already, never (the reward pauses never) or none (it has no budget).
+-- +goose StatementBegin
+create function resume_reward(of_campaign text, of_reward text) returns text language plpgsql as $$
+declare
+    b       budgets;
+    granted bigint;
+begin
+    perform pg_advisory_xact_lock(budgets_lock(of_campaign));
+    select * into b from budgets where campaign = of_campaign and reward = of_reward and day = '';
+    if b.cap is null then
+        return 'none';
+    elsif b.pause_at = 0 then
+        return 'never';
+    elsif b.resumed then
+        return 'already';
+    end if;
+    select used into granted from budget_balances where id = b.id;
+    update budgets set resumed = true where id = b.id;
+    perform fund_budget(b.id, b.cap, granted);
+    return 'resumed';
 end $$;
 -- +goose StatementEnd
 
@@ -728,7 +790,7 @@ end $$;
 -- grant_rewards books grants of one campaign on one day: within each member's limits, the
 -- day's budget and the budget in all, in the order given where not all can be granted. Each
 -- is claimed and written down under its key, whatever came of it. Answers for each why it was
--- refused: per_member, per_day, budget, pool, or what it lacks; empty: granted. The members' rows
+-- refused: per_member, per_day, budget, paused, pool, or what it lacks; empty: granted. The members' rows
 -- are locked, and none of them stands here twice. worth is what a grant takes of its budget, in
 -- its asset; stocks is how many pieces are there for all grants of its reward, null: no matter.
 -- +goose StatementBegin
@@ -783,12 +845,12 @@ begin
 
     -- In the order of the budgets, as everybody locks them.
     for r in
-        select b.id, g.reward, g.asset, b.cap, b.per_day, sum(g.points)::bigint as need, min(g.points) as smallest, min(g.stock) as stock,
+        select b.id, g.reward, g.asset, b.cap, b.per_day, coalesce(b.kept, 0) > 0 as pauses, sum(g.points)::bigint as need, min(g.points) as smallest, min(g.stock) as stock,
                array_agg(g.n::int order by g.n) as who
           from unnest(rewards, worth, reasons, assets, stocks) with ordinality as g (reward, points, reason, asset, stock, n)
           left join budgets b on b.campaign = of_campaign and b.reward = g.reward and b.day = ''
          where g.reason = ''
-         group by b.id, g.reward, g.asset, b.cap, b.per_day order by b.id nulls first, g.reward
+         group by b.id, g.reward, g.asset, b.cap, b.per_day, b.kept order by b.id nulls first, g.reward
     loop
         p_left := coalesce(r.stock, r.need);
         issuer := null;
@@ -824,7 +886,7 @@ begin
                 reasons[i] := 'per_day';
                 continue;
             elsif t_left < worth[i] then
-                reasons[i] := 'budget';
+                reasons[i] := case when r.pauses then 'paused' else 'budget' end;
                 continue;
             elsif p_left < worth[i] then
                 reasons[i] := 'pool';
@@ -1189,6 +1251,143 @@ begin
 end $$;
 -- +goose StatementEnd
 
+-- post_points posts movements of points, each under its key: from an account of a kind to one
+-- of another. The owner of a member's accounts is she, that of an issuer the campaign, and
+-- that of what was redeemed or has expired nobody. The members' rows are locked.
+-- +goose StatementBegin
+create function post_points(
+    of_kind text, keys text[], rewards text[], from_kinds text[], from_owners text[], to_kinds text[], to_owners text[], amounts bigint[]
+) returns void language plpgsql as $$
+declare
+    postings bigint[];
+    froms    bigint[];
+    tos      bigint[];
+begin
+    if cardinality(keys) = 0 then
+        return;
+    end if;
+    insert into ledger_accounts (asset, kind, owner)
+    select distinct 'points', k.kind, k.owner from unnest(from_kinds || to_kinds, from_owners || to_owners) as k (kind, owner)
+     where not exists (select from ledger_accounts a where a.asset = 'points' and a.kind = k.kind and a.owner = k.owner)
+     order by 2, 3
+    on conflict do nothing;
+    select array_agg(nextval('ledger_postings_id_seq') order by p.n),
+           array_agg((select a.id from ledger_accounts a where a.asset = 'points' and a.kind = p.from_kind and a.owner = p.from_owner) order by p.n),
+           array_agg((select a.id from ledger_accounts a where a.asset = 'points' and a.kind = p.to_kind and a.owner = p.to_owner) order by p.n)
+      into postings, froms, tos
+      from unnest(from_kinds, from_owners, to_kinds, to_owners) with ordinality as p (from_kind, from_owner, to_kind, to_owner, n);
+    if of_kind = 'reverse' then -- what was spent is owed
+        update ledger_accounts a set floor = least(a.floor, a.balance - s.amount)
+          from (select account, sum(amount)::bigint as amount from unnest(froms, amounts) as f (account, amount) group by account order by account) s
+         where a.id = s.account and a.kind = 'member' and a.balance - s.amount < a.floor;
+    end if;
+    insert into ledger_postings (id, key, kind, reward) overriding system value
+    select p.id, p.key, of_kind, p.reward from unnest(postings, keys, rewards) as p (id, key, reward);
+    insert into ledger_entries (posting, account, amount)
+    select p.posting, p.account, -p.amount from unnest(postings, froms, amounts) as p (posting, account, amount)
+    union all
+    select p.posting, p.account, p.amount from unnest(postings, tos, amounts) as p (posting, account, amount);
+    update members m set points = m.points + s.amount, updated_at = clock_timestamp()
+      from (select p.owner, sum(p.amount)::bigint as amount
+              from (select f.owner, -f.amount as amount from unnest(from_kinds, from_owners, amounts) as f (kind, owner, amount) where f.kind = 'member'
+                    union all
+                    select t.owner, t.amount from unnest(to_kinds, to_owners, amounts) as t (kind, owner, amount) where t.kind = 'member') p
+             group by p.owner) s
+     where m.id = s.owner;
+end $$;
+-- +goose StatementEnd
+
+-- Points with an end, as a member got them. What is left of them is spent in the order of
+-- their ends; what is past its end is no longer hers, and the sweep posts it. Points without
+-- an end are what she has beside her batches.
+create table point_batches (
+    id          bigint generated always as identity primary key,
+    key         text not null unique,               -- of the posting that gave them
+    member      text not null references members,
+    campaign    text not null,
+    points      bigint not null check (points > 0),
+    remaining   bigint not null check (remaining between 0 and points), -- not spent, taken back or expired
+    expired     bigint not null default 0 check (expired between 0 and points),
+    sweeps      int not null default 0,             -- how often some of it expired
+    ends_at     timestamptz not null,               -- real
+    created_at  timestamptz not null default clock_timestamp()
+) with (fillfactor = 70);
+create index point_batches_member on point_batches (member, ends_at, id) where remaining > 0;
+create index point_batches_over on point_batches (ends_at) where remaining > 0;
+
+-- What a reservation of points took from batches, to be given back to them.
+create table point_draws (
+    redemption  text not null,
+    batch       bigint not null references point_batches,
+    points      bigint not null check (points > 0),
+    primary key (redemption, batch)
+);
+
+-- What events were judged to be worth by a campaign's rules of points: once for each rule and
+-- event, whatever version decided it. Written under the member's lock.
+create table point_gains (
+    id          bigint generated always as identity primary key,
+    campaign    text not null,
+    version     int  not null,
+    rule        text not null,
+    event       text not null,
+    member      text not null,
+    day         date not null,                      -- of the event, on the campaign's calendar
+    asked       bigint not null check (asked >= 0), -- what the rule gives for it
+    points      bigint not null check (points between 0 and asked), -- what the caps left of that
+    reason      text not null default '',           -- why it is less: daily_cap, per_member; undecided
+    at          timestamptz not null,               -- the event's own time
+    groups      text[] not null default '{}',       -- in which parts it is ranked, beside the leaderboard's groups
+    reverse_on  text,                               -- the type of event that takes it back; null: none, or it was
+    taken       bigint not null default 0 check (taken between 0 and points), -- what was taken back of it
+    short       bigint not null default 0 check (short between 0 and points), -- what was spent already, and not owed
+    reversed_by text,                               -- the event
+    created_at  timestamptz not null default clock_timestamp(),
+    unique (campaign, rule, event)
+) with (fillfactor = 80);
+create index point_gains_member on point_gains (member, campaign, rule, at);
+create index point_gains_reversible on point_gains (member, reverse_on) where reverse_on is not null;
+
+-- What a member got on a day by a rule, less what was taken back: what caps and levels count.
+create table point_days (
+    campaign  text not null,
+    member    text not null,
+    rule      text not null,
+    day       date not null,
+    points    bigint not null check (points >= 0),
+    primary key (member, campaign, rule, day)
+) with (fillfactor = 70);
+
+-- What a member has earned in a campaign by its rules, less what was taken back, and her level.
+-- members.levels is a projection.
+create table point_members (
+    id        bigint generated always as identity primary key,
+    campaign  text not null,
+    member    text not null references members,
+    earned    bigint not null default 0 check (earned >= 0),
+    level     text not null default '',
+    low_since timestamptz,                          -- since when she has too few points for it; campaign time
+    level_at  timestamptz,                          -- for which moment the level was worked out; campaign time
+    changes   int not null default 0,               -- of the level
+    due_at    timestamptz,                          -- real: when the level may change although nothing happens
+    unique (member, campaign)
+) with (fillfactor = 70);
+create index point_members_due on point_members (due_at) where due_at is not null;
+
+-- The rankings of a campaign: what members earned in a period of its calendar, as a whole (board
+-- is empty) and within each part of each group. A member's rank is a range of the index.
+create table point_scores (
+    campaign  text not null,
+    board     text not null,                        -- a group of the leaderboard
+    part      text not null,
+    period    text not null check (period in ('day', 'week', 'month', 'all')),
+    begins    date not null,                        -- its first day; of all time 1970-01-01
+    member    text not null,
+    points    bigint not null,
+    primary key (member, campaign, board, part, period, begins)
+) with (fillfactor = 70);
+create index point_scores_rank on point_scores (campaign, board, part, period, begins, points desc, member);
+
 -- For people to decide. For one of kind decision a journey waits, until closes_at; the
 -- others are there because somebody paid. All times but created_at are the campaign's.
 create table reviews (
@@ -1222,7 +1421,7 @@ create table reviews (
 create index reviews_campaign on reviews (campaign, state);
 create index reviews_open on reviews (id) where state = 'open';
 
--- Members who come together at a step of a journey. Who changes a team, or says that its
+-- Members who come together at a step of a journey, or to buy an offer. Who changes a team, or says that its
 -- time is over, holds its row: so it never has more members than its size, and all are
 -- told the same. The code is its own, made by chance, and no way to the members.
 create table teams (
@@ -1232,15 +1431,19 @@ create table teams (
     campaign    text not null,
     version     int  not null,                      -- of the journey that opened it
     journey     text not null,
-    place       text not null,                      -- the step: its label or, without one, its id
+    place       text not null,                      -- the step: its label or, without one, its id; of buyers the offer
+    offer       text not null default '',           -- that its members buy together; empty: they stand at a step
     size        int  not null check (size between 2 and 100),
     joined      int  not null check (joined between 0 and size), -- who are in it now
     came        int  not null,                      -- who have ever come into it
     state       text not null check (state in ('open', 'formed', 'failed', 'withdrawn')),
     opened_at   timestamptz not null,               -- these times are the campaign's
     ends_at     timestamptz not null,
+    closes_at   timestamptz not null,               -- when nobody comes into it any more: its end or, of buyers, the end of the grace
     closed_at   timestamptz,
     created_at  timestamptz not null default clock_timestamp(),
+    unique (id, campaign, offer),
+    check (closes_at >= ends_at),
     check ((state = 'open') = (closed_at is null)),
     check ((state = 'formed') = (joined = size)),
     check ((state = 'withdrawn') = (joined = 0))
@@ -1254,11 +1457,102 @@ create table team_members (
     journey    bigint not null references journeys,
     joined_at  timestamptz not null,                -- campaign time
     left_at    timestamptz,                         -- campaign time; null: in it
-    primary key (team, number)
+    campaign   text not null,
+    offer      text not null default '',
+    order_id   text,                                -- that has paid for the place: of buyers every one has its own
+    primary key (team, number),
+    foreign key (team, campaign, offer) references teams (id, campaign, offer),
+    check ((offer = '') = (order_id is null))
 );
+-- An order pays for one place for ever, whoever tells of it and how often.
+create unique index team_members_order on team_members (campaign, order_id) where order_id is not null;
+create index team_members_paid on team_members (member, order_id) where order_id is not null;
 create unique index team_members_once on team_members (team, member) where left_at is null;
 create index team_members_journey on team_members (journey);
 create index team_members_member on team_members (member);
+
+-- By which members bring others: one code for each member and campaign.
+create table referral_codes (
+    id          bigint generated always as identity primary key,
+    code        text not null unique,
+    campaign    text not null references campaigns,
+    member      text not null references members,
+    state       text not null default 'open' check (state in ('open', 'closed')),
+    clicks      bigint not null default 0,
+    created_at  timestamptz not null default clock_timestamp(),
+    closed_at   timestamptz,
+    unique (campaign, member),
+    check ((state = 'open') = (closed_at is null))
+) with (fillfactor = 70);
+
+-- Who brought whom. A journey of the invitee follows each and is the only one that changes
+-- it; it only ever moves forward. Its times but created_at are the campaign's.
+create table referrals (
+    id              bigint generated always as identity primary key,
+    campaign        text not null,
+    version         int  not null,                  -- by whose rules it was bound
+    code            bigint not null references referral_codes,
+    inviter         text not null,
+    invitee         text not null references members,
+    channel         text not null default '',       -- where the link was shown, if a signed click says so
+    state           text not null default 'bound'
+                    check (state in ('bound', 'qualified', 'vested', 'rejected', 'expired', 'clawed-back')),
+    held            boolean not null default false, -- a person is to decide
+    facts           jsonb not null,                 -- that the rules of fraud were asked about, at the binding
+    verdict         jsonb not null,                 -- of those rules, the last
+    bound_at        timestamptz not null,
+    qualified_at    timestamptz,
+    closed_at       timestamptz,                    -- vested, rejected or expired
+    clawed_back_at  timestamptz,
+    event           text not null default '',       -- that qualified
+    order_id        text not null default '',
+    reason          text not null default '',       -- why it was rejected
+    success         int,                            -- which success of the inviter it is
+    inviter_reward  text not null default '',       -- that was given
+    invitee_reward  text not null default '',
+    created_at      timestamptz not null default clock_timestamp(),
+    unique (campaign, invitee),
+    check (inviter <> invitee)
+) with (fillfactor = 70);
+create index referrals_inviter on referrals (campaign, inviter, bound_at);
+create index referrals_campaign on referrals (campaign, id);
+
+-- +goose StatementBegin
+create function referrals_forward() returns trigger language plpgsql as $$
+begin
+    if (old.campaign, old.inviter, old.invitee, old.code) is distinct from (new.campaign, new.inviter, new.invitee, new.code) then
+        raise exception 'who brought whom does not change';
+    end if;
+    if old.state <> new.state and (old.state, new.state) not in (
+        ('bound', 'qualified'), ('bound', 'expired'), ('qualified', 'vested'), ('qualified', 'rejected'), ('vested', 'clawed-back')) then
+        raise exception 'a referral does not go from % to %', old.state, new.state;
+    end if;
+    return new;
+end $$;
+-- +goose StatementEnd
+create trigger referrals_forward before update on referrals for each row execute function referrals_forward();
+
+-- What is told of the people in referrals, as keyed hashes alone: to see what two of them
+-- share, and how many came from where.
+create table referral_marks (
+    campaign  text not null,
+    kind      text not null check (kind in ('device', 'network', 'phone', 'payment', 'request')),
+    hash      bytea not null,
+    member    text not null references members on delete cascade,
+    referral  bigint references referrals,          -- null: she is known by it as an inviter alone
+    at        timestamptz not null,                 -- campaign time
+    primary key (campaign, kind, hash, member)
+);
+create index referral_marks_member on referral_marks (member, campaign);
+create index referral_marks_referral on referral_marks (referral) where referral is not null;
+
+-- Wrong codes, by keyed hashes of who tried them. All times are real.
+create table referral_guesses (
+    subject       bytea primary key,
+    misses        int not null,
+    since         timestamptz not null,
+    locked_until  timestamptz
+);
 
 -- The key under which addresses are sealed, itself sealed by one that stands in no database
 -- (BANYAN_ADDRESS_KEY). It is made once: what is looked up by a keyed hash must be found
@@ -1335,9 +1629,10 @@ create table idempotency (
 
 -- +goose Down
 drop view reward_budgets, budget_balances;
-drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, team_members, teams, redemptions, reviews, clawbacks, order_grants, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
-    offer_reservations, offer_stock, exposures, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
+drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, referral_guesses, referral_marks, referrals, referral_codes, team_members, teams, point_scores, point_members, point_days, point_gains, point_draws, point_batches, redemptions, reviews, clawbacks, order_grants, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+    offer_reservations, offer_stock, exposures, refund_requests, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
+drop function referrals_forward();
 drop function grant_rewards(text, text, timestamptz, timestamptz, text[], bigint[], int[], int[], text[], text[], text[], bigint[], int[], timestamptz[], timestamptz[], text[], text[], int[]);
 drop function void_grant(text, timestamptz);
 drop function entitle(text, text[], text[], text[], text[], interval[], timestamptz[]);
@@ -1349,8 +1644,10 @@ drop function take_codes(bigint, bigint[], bigint[], bigint[], text[], text[], t
 drop function draw_codes(text, text, int, int, text);
 drop function claw_back_points(text, text, text, text, bigint, boolean);
 drop function move_points(text, text, text, text, text, bigint);
+drop function post_points(text, text[], text[], text[], text[], text[], text[], bigint[]);
 drop function draw_budget(bigint, int, bigint, bigint, text);
-drop function set_budget(text, text, bigint, bigint, bigint, text);
+drop function resume_reward(text, text);
+drop function set_budget(text, text, bigint, bigint, bigint, text, bigint);
 drop function fund_budget(bigint, bigint, bigint);
 drop function issuer_account(text, text);
 drop function budgets_lock(text);

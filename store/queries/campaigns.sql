@@ -100,6 +100,10 @@ select 'recheck', j.campaign, j.id from journeys j
 -- name: PokeSlices :exec
 insert into intents (kind, slice) select 'slice', s.id from slices s where s.campaign = $1 order by s.id;
 
+-- name: ReleasePoints :exec
+-- What happened while it was paused gives points now. One that is over gives none any more.
+update intents set due_at = clock_timestamp() where kind = 'points' and campaign = $1;
+
 -- name: EndDrained :many
 -- A message that is still on its way keeps its campaign from ending, which would drop it;
 -- one whose outcome will stay unknown does not. The workflows of its slices look again, and end.
@@ -119,7 +123,8 @@ select name from ended;
 -- An offer that gets a limit later starts from what was taken without one.
 insert into offer_stock (campaign, offer, stock, taken)
 select sqlc.arg(campaign), sqlc.arg(offer), sqlc.arg(stock), count(*)
-  from offers o where o.campaign = sqlc.arg(campaign) and o.offer = sqlc.arg(offer) and o.state = 'taken' and not o.restocked
+  from offers o where o.campaign = sqlc.arg(campaign) and o.offer = sqlc.arg(offer)
+   and (o.state = 'taken' and not o.restocked or o.state = 'open' and o.order_id is not null)
 on conflict (campaign, offer) do update set stock = excluded.stock;
 
 -- name: LiftStock :exec
@@ -127,7 +132,10 @@ update offer_stock set stock = 2147483647 where campaign = $1 and offer = $2;
 
 -- name: SetBudget :exec
 -- Waits for the grants that are under way, and lets no other begin before this is committed.
-select set_budget(sqlc.arg(campaign), sqlc.arg(reward), sqlc.narg(cap)::bigint, sqlc.narg(per_day)::bigint, sqlc.narg(per_member)::bigint, sqlc.arg(asset));
+select set_budget(sqlc.arg(campaign), sqlc.arg(reward), sqlc.narg(cap)::bigint, sqlc.narg(per_day)::bigint, sqlc.narg(per_member)::bigint, sqlc.arg(asset), sqlc.arg(pause_at));
+
+-- name: ResumeReward :one
+select resume_reward(sqlc.arg(campaign), sqlc.arg(reward))::text as what;
 
 -- name: RewardKinds :many
 -- What the rewards of a campaign's versions give: the keys of each, by which its kind is known.

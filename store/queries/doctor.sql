@@ -30,9 +30,11 @@ select count(*)::bigint from (
 -- name: DoctorStock :many
 select s.campaign, s.offer, s.taken, s.stock, s.held,
        (select count(*) from offer_reservations r where r.campaign = s.campaign and r.name = s.offer and r.held_until is not null)::bigint as holding,
-       (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken' and not o.restocked)::bigint as counted
+       (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer
+           and (o.state = 'taken' and not o.restocked or o.state = 'open' and o.order_id is not null))::bigint as counted
   from offer_stock s
- where s.taken <> (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer and o.state = 'taken' and not o.restocked)
+ where s.taken <> (select count(*) from offers o where o.campaign = s.campaign and o.offer = s.offer
+           and (o.state = 'taken' and not o.restocked or o.state = 'open' and o.order_id is not null))
     or s.held <> (select count(*) from offer_reservations r where r.campaign = s.campaign and r.name = s.offer and r.held_until is not null)
  order by s.campaign, s.offer limit 20;
 
@@ -50,7 +52,7 @@ select w.campaign, w.reward, w.day, w.used, w.granted, w.available, w.wrong from
            (select coalesce(sum(g.worth), 0) from grants g
              where g.campaign = b.campaign and g.reward = b.reward and g.state = 'granted'
                and (b.day = '' or g.at >= b.from_at and g.at < b.until_at))::bigint as granted,
-           b.cap,
+           b.cap - b.kept as cap,
            coalesce(x.accounts, 0)::bigint as wrong
       from budgets b join budget_balances v on v.id = b.id left join wrongs x on x.budget = b.id
 ) w
@@ -69,6 +71,35 @@ select ((select count(*) from (
             select coalesce((select sum(e.amount) from sums e join ledger_accounts a on a.id = e.account where a.kind = 'redeemed' and a.asset = 'points'), 0) as booked,
                    coalesce((select sum(r.points) from redemptions r where r.state = 'captured'), 0) as captured) totals
             where booked <> captured))::bigint as wrong;
+
+-- name: DoctorRules :one
+-- What the rules of points gave and took back was posted once, is what days and members sum up,
+-- and gives them their levels.
+with sums as (select campaign, member, sum(case when reversed_by is null then points else 0 end)::bigint as points from point_gains group by campaign, member)
+select ((select count(*) from point_gains g
+          where (g.points > 0) <> exists (select from ledger_postings p where p.key = 'points/' || g.campaign || '/' || g.rule || '/' || g.event)
+             or (g.taken > 0) <> exists (select from ledger_postings p where p.key = 'points/' || g.campaign || '/' || g.rule || '/' || g.event || '/reverse'))
+      + (select count(*) from ledger_postings p where p.kind = 'earn' and not exists (select from point_gains g where p.key = 'points/' || g.campaign || '/' || g.rule || '/' || g.event))
+      + (select count(*) from sums s full join point_members p on p.campaign = s.campaign and p.member = s.member where coalesce(s.points, 0) <> coalesce(p.earned, 0))
+      + (select count(*) from (
+            select coalesce(d.points, 0) as kept, coalesce(g.points, 0) as given
+              from point_days d
+              full join (select campaign, member, rule, day, sum(case when reversed_by is null then points else 0 end) as points from point_gains group by campaign, member, rule, day) g
+                on g.campaign = d.campaign and g.member = d.member and g.rule = d.rule and g.day = d.day) days
+          where kept <> given)
+      + (select count(*) from point_members p join members m on m.id = p.member where p.level <> coalesce(m.levels ->> p.campaign, '')))::bigint as wrong;
+
+-- name: DoctorBatches :one
+-- What is left in a member's batches is hers and not more than she has, what expired of them is
+-- what was posted, and the first end is the one that she remembers.
+with kept as (select member, sum(remaining) as remaining, min(ends_at) filter (where remaining > 0) as first from point_batches group by member)
+select ((select count(*) from members m left join kept k on k.member = m.id
+          where coalesce(k.remaining, 0) > greatest(0, m.points) or m.points_end is distinct from k.first)
+      + (select count(*) from (
+            select coalesce((select sum(expired) from point_batches), 0) as kept,
+                   coalesce((select sum(e.amount) from ledger_entries e join ledger_accounts a on a.id = e.account where a.asset = 'points' and a.kind = 'expired'), 0) as booked) totals
+          where kept <> booked)
+      + (select count(*) from point_batches b where not exists (select from ledger_postings p where p.key = b.key)))::bigint as wrong;
 
 -- name: DoctorReviews :one
 -- A review is open as long as its journey waits at its step; a person's decision was told
@@ -93,8 +124,8 @@ select (count(*) filter (where t.joined <> (select count(*) from team_members m 
 -- That a whole campaign looks again may take its time, and lets everything else go first. What
 -- is put aside is told by itself.
 select count(*)::bigint as waiting,
-       (count(*) filter (where reason = '' and created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '')), 0)::float8 as oldest_seconds
+       (count(*) filter (where reason = '' and due_at < 'infinity' and created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
+       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '' and due_at < 'infinity')), 0)::float8 as oldest_seconds
   from intents;
 
 -- name: DoctorEffects :one
@@ -202,7 +233,7 @@ select workflow_id from slices where workflow_id = any(sqlc.arg(ids)::text[]);
 
 -- name: DoctorPostponed :many
 -- The router puts nothing off for longer than eight minutes.
-select id, kind from intents where due_at > clock_timestamp() + interval '10 minutes' order by id;
+select id, kind from intents where due_at > clock_timestamp() + interval '10 minutes' and kind <> 'points' order by id;
 
 -- name: DoctorAside :many
 select id, kind, coalesce(member, '')::text as member, coalesce(event, '')::text as event, tries, reason, due_at

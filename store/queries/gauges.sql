@@ -1,17 +1,17 @@
 -- name: GaugeIntents :many
-select kind, (count(*) filter (where reason = ''))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '')), 0)::float8 as oldest_seconds
+select kind, (count(*) filter (where reason = '' and due_at < 'infinity'))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
+       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '' and due_at < 'infinity')), 0)::float8 as oldest_seconds
   from intents group by kind;
 
 -- name: CountIntents :one
 -- No further than the limit: the answer is needed often, and most of all when it is large.
-select count(*)::bigint from (select from intents limit sqlc.arg(most)) counted;
+select count(*)::bigint from (select from intents where due_at < 'infinity' limit sqlc.arg(most)) counted;
 
 -- name: GaugeOffers :many
 select campaign, offer, count(*)::bigint as open from offers where state = 'open' group by campaign, offer order by campaign, offer limit sqlc.arg(most);
 
 -- name: GaugeBudgets :many
-select b.campaign, b.reward, b.cap, b.available, b.per_day, b.available_today from reward_budgets b
+select b.campaign, b.reward, b.cap, b.available, b.kept, b.per_day, b.available_today from reward_budgets b
  where b.state <> 'ended' order by b.campaign, b.reward limit sqlc.arg(most);
 
 -- name: GaugeStock :many

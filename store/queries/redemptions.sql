@@ -30,3 +30,6 @@ select member from redemptions where state = 'reserved' and expires_at < clock_t
 -- name: OverdueOf :many
 select * from redemptions
  where member = any(sqlc.arg(members)::text[]) and state = 'reserved' and expires_at < sqlc.arg(now)::timestamptz order by expires_at, id limit sqlc.arg(most);
+
+-- name: MemberPoints :one
+select points from members where id = $1;

@@ -15,7 +15,7 @@ insert into order_grants (grant_key, journey, order_id) values ($1, $2, $3);
 
 -- name: OrderGrants :many
 -- What an order led to in a journey, and how much of each was asked back so far.
-select g.key, g.reward, g.version, g.worth, (g.points = 0)::boolean as piece,
+select g.key, g.reward, g.member, g.version, g.worth, (g.points = 0)::boolean as piece,
        coalesce((select sum(c.points) from clawbacks c where c.grant_key = g.key), 0)::bigint as back
   from order_grants o join grants g on g.key = o.grant_key
  where o.journey = sqlc.arg(journey) and o.order_id = sqlc.arg(order_id) and g.state = 'granted' and g.reward = any(sqlc.arg(rewards)::text[])

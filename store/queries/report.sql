@@ -35,7 +35,7 @@ select j.journey, x.version, x.split, x.arm,
 
 -- name: ReportMessages :many
 select version, name, channel, state, count(*)::bigint as messages
-  from messages where campaign = $1 and kind <> 'call'
+  from messages where campaign = $1 and kind not in ('call', 'refund')
  group by version, name, channel, state order by version, name, channel, state;
 
 -- name: ReportCalls :many
@@ -75,6 +75,7 @@ select version, reward,
        coalesce(sum(points) filter (where state = 'granted'), 0)::bigint as points,
        (count(*) filter (where state = 'refused'))::bigint as refused,
        (count(*) filter (where state = 'refused' and reason = 'budget'))::bigint as refused_budget,
+       (count(*) filter (where state = 'refused' and reason = 'paused'))::bigint as refused_paused,
        (count(*) filter (where state = 'refused' and reason = 'per_day'))::bigint as refused_per_day,
        (count(*) filter (where state = 'refused' and reason = 'per_member'))::bigint as refused_per_member,
        (count(*) filter (where state = 'refused' and reason = 'pool'))::bigint as refused_pool,
@@ -86,7 +87,7 @@ select version, reward,
 select offer, stock, taken from offer_stock where campaign = $1 and stock < 2147483647 order by offer;
 
 -- name: ReportBudgets :many
-select reward, cap, used, available, per_day, available_today from reward_budgets where campaign = $1 order by reward;
+select reward, cap, used, available, kept, per_day, available_today from reward_budgets where campaign = $1 order by reward;
 
 -- name: ReportDefinitions :many
 select version, definition from campaign_versions v
@@ -103,3 +104,22 @@ select j.journey, d.from_version as version, count(distinct d.journey)::bigint a
   from migrations m join migration_moves d on d.migration = m.id and d.done = 'move' join journeys j on j.id = d.journey
  where m.campaign = $1 and j.version <> d.from_version
  group by j.journey, d.from_version order by j.journey, d.from_version;
+
+-- name: ReportPoints :many
+-- What expired of a rule's points is asked of their batches.
+select g.rule, (count(*) filter (where g.points > 0))::bigint as gains, sum(g.points)::bigint as points,
+       coalesce(sum(g.asked - g.points) filter (where g.reason = 'daily_cap'), 0)::bigint as refused_per_day,
+       coalesce(sum(g.asked - g.points) filter (where g.reason = 'per_member'), 0)::bigint as refused_per_member,
+       (count(*) filter (where g.reason = 'undecided'))::bigint as undecided,
+       sum(g.taken)::bigint as reversed, sum(g.short)::bigint as short, coalesce(sum(b.expired), 0)::bigint as expired
+  from point_gains g
+  left join point_batches b on b.key = 'points/' || g.campaign || '/' || g.rule || '/' || g.event
+ where g.campaign = $1
+ group by g.rule order by g.rule;
+
+-- name: ReportLevels :many
+select level, count(*)::bigint as members from point_members where campaign = $1 and level <> '' group by level order by level;
+
+-- name: ReportExpired :one
+-- Of the campaign's rules and rewards together.
+select coalesce(sum(expired), 0)::bigint as points from point_batches where campaign = $1;

@@ -8,7 +8,7 @@ select o.*, c.state as campaign_state, c.clock_factor, c.clock_real, c.clock_sta
        coalesce((select (x ->> 'per_member')::int from campaign_versions v cross join jsonb_array_elements(v.definition -> 'offers') x
                   where v.campaign = o.campaign and v.version = o.version and x ->> 'name' = o.offer), 0)::int as per_member,
        (select count(*) from offers t where t.member = o.member and t.campaign = o.campaign and t.offer = o.offer
-           and t.state = 'taken' and not t.restocked)::int as times_taken
+           and (t.state = 'taken' and not t.restocked or t.state = 'open' and t.order_id is not null))::int as times_taken
   from offers o join campaigns c on c.name = o.campaign where o.id = $1;
 
 -- name: LastReservation :one

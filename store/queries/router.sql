@@ -1,7 +1,7 @@
 -- name: IntentsToRoute :many
 -- Inside the transaction that does the work: another router skips these, and a router
 -- that dies gives them back.
-select * from intents where kind in ('event', 'member', 'team') and due_at <= statement_timestamp()
+select * from intents where kind in ('event', 'member', 'team', 'referral', 'points') and due_at <= statement_timestamp()
  order by due_at, id limit sqlc.arg(most) for update skip locked;
 
 -- name: IntentsToDeliver :many

@@ -9,22 +9,23 @@ select from teams where code = any(sqlc.arg(codes)::text[]) order by id for upda
 -- name: OpenTeam :one
 -- With her who opens it. The code is made by chance; one that is taken already is made anew.
 with opened as (
-    insert into teams (key, code, campaign, version, journey, place, size, joined, came, state, opened_at, ends_at)
-    values (sqlc.arg(key), sqlc.arg(code), sqlc.arg(campaign), sqlc.arg(version), sqlc.arg(journey), sqlc.arg(place), sqlc.arg(size), 1, 1, 'open',
-            sqlc.arg(opened_at), sqlc.arg(ends_at))
+    insert into teams (key, code, campaign, version, journey, place, offer, size, joined, came, state, opened_at, ends_at, closes_at)
+    values (sqlc.arg(key), sqlc.arg(code), sqlc.arg(campaign), sqlc.arg(version), sqlc.arg(journey), sqlc.arg(place), sqlc.arg(offer), sqlc.arg(size), 1, 1, 'open',
+            sqlc.arg(opened_at), sqlc.arg(ends_at), sqlc.arg(closes_at))
     on conflict (code) do nothing
     returning *
 ), came as (
-    insert into team_members (team, number, member, journey, joined_at)
-    select o.id, 1, sqlc.arg(member)::text, sqlc.arg(of_journey)::bigint, sqlc.arg(at)::timestamptz from opened o
+    insert into team_members (team, number, member, journey, joined_at, campaign, offer, order_id)
+    select o.id, 1, sqlc.arg(member)::text, sqlc.arg(of_journey)::bigint, sqlc.arg(at)::timestamptz, o.campaign, o.offer, sqlc.narg(order_id)::text from opened o
 )
 select * from opened;
 
 -- name: JoinTeam :one
 -- The checks of the table stand behind it: no team has more members than its size.
 with came as (
-    insert into team_members (team, number, member, journey, joined_at)
-    select t.id, t.came + 1, sqlc.arg(member)::text, sqlc.arg(of_journey)::bigint, sqlc.arg(at)::timestamptz from teams t where t.id = sqlc.arg(team)
+    insert into team_members (team, number, member, journey, joined_at, campaign, offer, order_id)
+    select t.id, t.came + 1, sqlc.arg(member)::text, sqlc.arg(of_journey)::bigint, sqlc.arg(at)::timestamptz, t.campaign, t.offer, sqlc.narg(order_id)::text
+      from teams t where t.id = sqlc.arg(team)
 )
 update teams u
    set joined = u.joined + 1, came = u.came + 1, state = case when u.joined + 1 = u.size then 'formed' else u.state end,
