@@ -466,24 +466,45 @@ func batchesOf(ctx context.Context, on db.DBTX, keys []string) (map[string]ownBa
 }
 
 // HeldPoints are events for campaigns that are paused.
-type HeldPoints struct{ campaigns, members, events []string }
+type HeldPoints struct {
+	campaigns, members, events []string
+	again                      []int64 // intents that were held before, and fell due in between
+}
 
 // Add keeps an event for a campaign.
 func (h *HeldPoints) Add(of string, in *Intent) {
+	if in.Kind == IntentPoints {
+		h.again = append(h.again, in.ID)
+		return
+	}
 	h.campaigns, h.members, h.events = append(h.campaigns, of), append(h.members, in.Member), append(h.events, in.Event.ID)
 }
 
-// HoldPoints keeps events for campaigns that are paused: they are judged when the campaigns
-// are resumed.
-func (t *RouteTx) HoldPoints(ctx context.Context, h *HeldPoints) error {
-	if len(h.events) == 0 {
-		return nil
-	}
-	_, err := t.tx.Exec(ctx, `
+const (
+	holdPointsSQL = `
 insert into intents (kind, campaign, member, event, due_at)
 select 'points', campaign, member, event, 'infinity' from unnest($1::text[], $2::text[], $3::text[]) with ordinality as i (campaign, member, event, place)
  order by place
-on conflict (campaign, event) where kind = 'points' do nothing`, h.campaigns, h.members, h.events)
+on conflict (campaign, event) where kind = 'points' do nothing`
+
+	// Their rows are locked by who took them to be routed.
+	holdAgainSQL = `update intents set due_at = 'infinity' where id = any($1::bigint[])`
+)
+
+// HoldPoints keeps events for campaigns that are paused: they are judged when the campaigns
+// are resumed. What was held before, and is so again because its campaign was paused anew
+// before it could be judged, stays.
+func (t *RouteTx) HoldPoints(ctx context.Context, h *HeldPoints) error {
+	if len(h.events) > 0 {
+		if _, err := t.tx.Exec(ctx, holdPointsSQL, h.campaigns, h.members, h.events); err != nil {
+			return err
+		}
+	}
+	if len(h.again) == 0 {
+		return nil
+	}
+	t.held = append(t.held, h.again...)
+	_, err := t.tx.Exec(ctx, holdAgainSQL, h.again)
 	return err
 }
 

@@ -285,6 +285,47 @@ func TestPointsWaitForAPause(t *testing.T) {
 	h.sound(t)
 }
 
+// A campaign that is paused again before all that was held has been judged loses nothing.
+func TestPointsWaitForAnotherPause(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, open(t), "club", "", "", nil)
+	do := func(what func(context.Context, string) error) {
+		t.Helper()
+		if err := what(t.Context(), "club"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do(h.Pause)
+	var sales []campaign.Event
+	for i := range 5 {
+		sales = append(sales, bought(fmt.Sprint("b-", i), fmt.Sprint("m-", i%2), fmt.Sprint("o-", i), "10", noon))
+	}
+	h.happens(t, sales...)
+	do(h.Resume)
+	one, err := h.Route(t.Context(), 1, func(tx *store.RouteTx) error {
+		return h.taker.Route(t.Context(), tx, func(*turn.BrokenError) {})
+	})
+	if err != nil || one != 1 {
+		t.Fatalf("%d were routed, %v", one, err)
+	}
+	for range 2 {
+		do(h.Pause)
+		h.happens(t)
+		if n := h.number(t, `select count(*) from intents where kind = 'points' and due_at = 'infinity'`); n != 4 {
+			t.Errorf("%d events are held, want 4", n)
+		}
+		if n := h.balance(t, "m-0") + h.balance(t, "m-1"); n != 1 {
+			t.Errorf("%d points during the pause, want 1", n)
+		}
+		do(h.Resume)
+	}
+	h.happens(t)
+	if a, b := h.balance(t, "m-0"), h.balance(t, "m-1"); a != 3 || b != 2 {
+		t.Errorf("%d and %d points after the pauses, want 3 and 2", a, b)
+	}
+	h.sound(t)
+}
+
 // What was spent before it is taken back is owed where the rule says so, and else stays.
 func TestReversalOfWhatWasSpent(t *testing.T) {
 	t.Parallel()

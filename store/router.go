@@ -48,6 +48,7 @@ type RouteTx struct {
 	EntryTx
 	Intents []Intent
 	later   []int64
+	held    []int64 // they wait for a campaign to go on
 	sealer  func(context.Context) (*sealer, error)
 }
 
@@ -89,7 +90,7 @@ func (s *Store) Route(ctx context.Context, most int, do func(*RouteTx) error) (n
 				return err
 			}
 		}
-		return q.DropIntents(ctx, minus(ids, t.later))
+		return q.DropIntents(ctx, minus(minus(ids, t.later), t.held))
 	})
 	return n, translate(err, "route events")
 }
