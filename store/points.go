@@ -468,35 +468,54 @@ func batchesOf(ctx context.Context, on db.DBTX, keys []string) (map[string]ownBa
 // HeldPoints are events for campaigns that are paused.
 type HeldPoints struct {
 	campaigns, members, events []string
-	again                      []int64 // intents that were held before, and fell due in between
+	again                      []int64  // intents that were held before, and fell due in between
+	of                         []string // their campaigns
 }
 
 // Add keeps an event for a campaign.
 func (h *HeldPoints) Add(of string, in *Intent) {
 	if in.Kind == IntentPoints {
-		h.again = append(h.again, in.ID)
+		h.again, h.of = append(h.again, in.ID), append(h.of, of)
 		return
 	}
 	h.campaigns, h.members, h.events = append(h.campaigns, of), append(h.members, in.Member), append(h.events, in.Event.ID)
 }
 
 const (
+	// Whoever resumes a campaign has its row alone. So either she comes later and finds what is
+	// held here, or she was first and it is known here that nothing is to be held.
+	pausedSQL = `select name from campaigns where name = any($1::text[]) and state = 'paused' order by name for share`
+
 	holdPointsSQL = `
 insert into intents (kind, campaign, member, event, due_at)
-select 'points', campaign, member, event, 'infinity' from unnest($1::text[], $2::text[], $3::text[]) with ordinality as i (campaign, member, event, place)
+select 'points', campaign, member, event, case when campaign = any($4::text[]) then timestamptz 'infinity' else clock_timestamp() end
+  from unnest($1::text[], $2::text[], $3::text[]) with ordinality as i (campaign, member, event, place)
  order by place
 on conflict (campaign, event) where kind = 'points' do nothing`
 
 	// Their rows are locked by who took them to be routed.
-	holdAgainSQL = `update intents set due_at = 'infinity' where id = any($1::bigint[])`
+	holdAgainSQL = `
+update intents set due_at = case when campaign = any($2::text[]) then timestamptz 'infinity' else clock_timestamp() end where id = any($1::bigint[])`
 )
 
 // HoldPoints keeps events for campaigns that are paused: they are judged when the campaigns
 // are resumed. What was held before, and is so again because its campaign was paused anew
-// before it could be judged, stays.
+// before it could be judged, stays. Where a campaign has gone on meanwhile it is to be judged
+// at once, by the next batch.
 func (t *RouteTx) HoldPoints(ctx context.Context, h *HeldPoints) error {
+	if len(h.events)+len(h.again) == 0 {
+		return nil
+	}
+	found, err := t.tx.Query(ctx, pausedSQL, unique(append(slices.Clone(h.campaigns), h.of...)))
+	if err != nil {
+		return err
+	}
+	paused, err := pgx.CollectRows(found, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
 	if len(h.events) > 0 {
-		if _, err := t.tx.Exec(ctx, holdPointsSQL, h.campaigns, h.members, h.events); err != nil {
+		if _, err := t.tx.Exec(ctx, holdPointsSQL, h.campaigns, h.members, h.events, orEmpty(paused)); err != nil {
 			return err
 		}
 	}
@@ -504,7 +523,7 @@ func (t *RouteTx) HoldPoints(ctx context.Context, h *HeldPoints) error {
 		return nil
 	}
 	t.held = append(t.held, h.again...)
-	_, err := t.tx.Exec(ctx, holdAgainSQL, h.again)
+	_, err = t.tx.Exec(ctx, holdAgainSQL, h.again, orEmpty(paused))
 	return err
 }
 

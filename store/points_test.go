@@ -15,6 +15,7 @@ import (
 
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/definitions"
+	"github.com/banyanhq/banyan/journey"
 	"github.com/banyanhq/banyan/simulate"
 	"github.com/banyanhq/banyan/store"
 	"github.com/banyanhq/banyan/turn"
@@ -322,6 +323,110 @@ func TestPointsWaitForAnotherPause(t *testing.T) {
 	h.happens(t)
 	if a, b := h.balance(t, "m-0"), h.balance(t, "m-1"); a != 3 || b != 2 {
 		t.Errorf("%d and %d points after the pauses, want 3 and 2", a, b)
+	}
+	h.sound(t)
+}
+
+// resuming lets something happen while a batch of events is routed: behind its look at the
+// campaigns, before it holds anything.
+type resuming struct {
+	turn.Programs
+	first func()
+}
+
+func (r *resuming) Program(ctx context.Context, from turn.Definitions, digest string) (*journey.Program, error) {
+	if first := r.first; first != nil {
+		r.first = nil
+		first()
+	}
+	return r.Programs.Program(ctx, from, digest)
+}
+
+// A campaign that goes on while events are held for its pause gives points for them, whoever of
+// the two is first; and should one be held for ever all the same, the doctor finds it.
+func TestResumingWhileEventsAreHeld(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, open(t), "club", "", "", nil)
+	pause := func() {
+		t.Helper()
+		if err := h.Pause(t.Context(), "club"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	programs := h.taker.Programs
+	resume := func() {
+		if err := h.Resume(t.Context(), "club"); err != nil {
+			t.Error(err)
+		}
+	}
+	pause()
+	h.taker.Programs = &resuming{programs, resume}
+	h.happens(t, bought("b-0", "m", "o-0", "10", noon))
+	if n := h.balance(t, "m"); n != 1 {
+		t.Errorf("%d points of what was held when the campaign had just gone on, want 1", n)
+	}
+	// The same with what has been held before.
+	pause()
+	h.taker.Programs = programs
+	h.happens(t, bought("b-1", "m", "o-1", "10", noon))
+	resume()
+	pause()
+	h.taker.Programs = &resuming{programs, resume}
+	h.happens(t)
+	if n := h.balance(t, "m"); n != 2 {
+		t.Errorf("%d points of what was held twice, want 2", n)
+	}
+	// The other way round: who resumes waits for the batch.
+	pause()
+	h.taker.Programs = programs
+	h.tell(t, bought("b-2", "m", "o-2", "10", noon))
+	resumed := make(chan struct{})
+	if _, err := h.Route(t.Context(), 500, func(tx *store.RouteTx) error {
+		if err := h.taker.Route(t.Context(), tx, func(*turn.BrokenError) {}); err != nil {
+			return err
+		}
+		go func() {
+			defer close(resumed)
+			resume()
+		}()
+		until(t, "who resumes waits", func() bool {
+			select {
+			case <-resumed:
+				t.Error("who resumed did not wait")
+				return true
+			default:
+				return waiting(t, h.Store, "%from campaigns where name%for update%") == 1
+			}
+		})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	<-resumed
+	h.happens(t)
+	if n := h.balance(t, "m"); n != 3 {
+		t.Errorf("%d points of what was held just before the campaign went on, want 3", n)
+	}
+	if list, err := h.Postponed(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%+v, %v", list, err)
+	}
+	h.tell(t, bought("b-3", "m", "o-3", "10", noon))
+	h.exec(t, `update intents set kind = 'points', campaign = 'club', due_at = 'infinity'`)
+	list, err := h.Postponed(t.Context())
+	if err != nil || len(list) != 1 || list[0].Kind != store.IntentPoints {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	pause()
+	if during, err := h.Postponed(t.Context()); err != nil || len(during) != 0 {
+		t.Errorf("during a pause %+v, %v", during, err)
+	}
+	h.exec(t, `update campaigns set state = 'running'`)
+	if err := h.Hasten(t.Context(), []int64{list[0].ID}); err != nil {
+		t.Fatal(err)
+	}
+	h.happens(t)
+	if n := h.balance(t, "m"); n != 4 {
+		t.Errorf("%d points after the repair, want 4", n)
 	}
 	h.sound(t)
 }

@@ -102,7 +102,9 @@ insert into intents (kind, slice) select 'slice', s.id from slices s where s.cam
 
 -- name: ReleasePoints :exec
 -- What happened while it was paused gives points now. One that is over gives none any more.
-update intents set due_at = clock_timestamp() where kind = 'points' and campaign = $1;
+-- A router that holds one waits for the campaign's row, so only those are looked for that no
+-- router has: they are not due.
+update intents set due_at = clock_timestamp() where kind = 'points' and campaign = $1 and due_at = 'infinity';
 
 -- name: EndDrained :many
 -- A message that is still on its way keeps its campaign from ending, which would drop it;

@@ -232,8 +232,10 @@ union all
 select workflow_id from slices where workflow_id = any(sqlc.arg(ids)::text[]);
 
 -- name: DoctorPostponed :many
--- The router puts nothing off for longer than eight minutes.
-select id, kind from intents where due_at > clock_timestamp() + interval '10 minutes' and kind <> 'points' order by id;
+-- The router puts nothing off for longer than eight minutes, but for what waits for a paused
+-- campaign to give points for it.
+select i.id, i.kind from intents i left join campaigns c on c.name = i.campaign
+ where i.due_at > clock_timestamp() + interval '10 minutes' and (i.kind <> 'points' or c.state is distinct from 'paused') order by i.id;
 
 -- name: DoctorAside :many
 select id, kind, coalesce(member, '')::text as member, coalesce(event, '')::text as event, tries, reason, due_at
