@@ -276,8 +276,23 @@ func TestPointsWaitForAPause(t *testing.T) {
 	if i := slices.IndexFunc(findings, func(f store.Finding) bool { return f.Check == "router" }); err != nil || i < 0 || !findings[i].OK {
 		t.Errorf("the doctor takes what waits for the end of the pause for a fault: %+v, %v", findings, err)
 	}
+	// However long it lasted, nothing has waited for the router when it is over.
+	h.exec(t, `update intents set created_at = clock_timestamp() - interval '9 days'`)
 	if err := h.Resume(t.Context(), "club"); err != nil {
 		t.Fatal(err)
+	}
+	findings, err = h.Examine(t.Context())
+	if i := slices.IndexFunc(findings, func(f store.Finding) bool { return f.Check == "router" }); err != nil || i < 0 || !findings[i].OK {
+		t.Errorf("the doctor takes the pause for waiting: %+v, %v", findings, err)
+	}
+	sample, err := h.Sample(t.Context())
+	if i := slices.IndexFunc(sample.Intents, func(g store.IntentGauge) bool { return g.Kind == store.IntentPoints }); err != nil || i < 0 || sample.Intents[i].Waiting != 2 || sample.Intents[i].Oldest > time.Hour {
+		t.Errorf("%+v, %v", sample.Intents, err)
+	}
+	h.exec(t, `update intents set created_at = clock_timestamp() - interval '9 days', due_at = clock_timestamp() - interval '2 minutes'`)
+	findings, err = h.Examine(t.Context())
+	if i := slices.IndexFunc(findings, func(f store.Finding) bool { return f.Check == "router" }); err != nil || i < 0 || findings[i].OK {
+		t.Errorf("the doctor does not see what waits since: %+v, %v", findings, err)
 	}
 	h.happens(t)
 	if n := h.balance(t, "m"); n != 2 {

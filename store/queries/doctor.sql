@@ -122,11 +122,12 @@ select (count(*) filter (where t.joined <> (select count(*) from team_members m 
 
 -- name: DoctorIntents :one
 -- That a whole campaign looks again may take its time, and lets everything else go first. What
--- is put aside is told by itself.
+-- is put aside is told by itself, and what was held for a pause waits since its campaign goes on.
 select count(*)::bigint as waiting,
-       (count(*) filter (where reason = '' and due_at < 'infinity' and created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '' and due_at < 'infinity')), 0)::float8 as oldest_seconds
-  from intents;
+       (count(*) filter (where i.reason = '' and i.due_at < 'infinity'
+           and i.since < clock_timestamp() - case i.kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
+       greatest(0, coalesce(extract(epoch from clock_timestamp() - min(i.since) filter (where i.reason = '' and i.due_at < 'infinity')), 0))::float8 as oldest_seconds
+  from (select kind, reason, due_at, case kind when 'points' then greatest(created_at, due_at) else created_at end as since from intents) i;
 
 -- name: DoctorEffects :one
 -- What a pause holds back is under way, however long the pause lasts.

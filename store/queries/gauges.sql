@@ -1,6 +1,8 @@
 -- name: GaugeIntents :many
+-- What was held for a pause waits for the router since its campaign goes on.
 select kind, (count(*) filter (where reason = '' and due_at < 'infinity'))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '' and due_at < 'infinity')), 0)::float8 as oldest_seconds
+       greatest(0, coalesce(extract(epoch from clock_timestamp() - min(case kind when 'points' then greatest(created_at, due_at) else created_at end)
+           filter (where reason = '' and due_at < 'infinity')), 0))::float8 as oldest_seconds
   from intents group by kind;
 
 -- name: CountIntents :one
