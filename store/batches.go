@@ -208,26 +208,19 @@ func expirePoints(ctx context.Context, on db.DBTX, members []string, now time.Ti
 	return err
 }
 
-// ExpirePoints books points that are past their end, of at most so many members, and says
-// of how many. Who reads a balance never counts them, whether this has come or not.
+// ExpirePoints books points that are past their end, and says of how many batches it has
+// found that they are, which are at most so many; of their members it books all. Who reads a
+// balance never counts them, whether this has come or not.
 func (s *Store) ExpirePoints(ctx context.Context, most int) (n int, err error) {
 	var members []string
-	rows, err := s.pool.Query(ctx, `
-select distinct member from (select member from point_batches where remaining > 0 and ends_at <= clock_timestamp() order by ends_at limit $1) o`, most)
+	rows, err := s.pool.Query(ctx, `select member from point_batches where remaining > 0 and ends_at <= clock_timestamp() order by ends_at limit $1`, most)
 	if err == nil {
 		members, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	}
 	if err != nil || len(members) == 0 {
 		return 0, translate(err, "look for points past their end")
 	}
-	err = s.inQuickTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
-		if _, err := q.LockMembers(ctx, members); err != nil {
-			return err
-		}
-		now, err := q.RedemptionClock(ctx)
-		if err != nil {
-			return err
-		}
+	err = s.inMembers(ctx, unique(members), func(tx pgx.Tx, _ *db.Queries, _ []db.Member, now time.Time) error {
 		return expirePoints(ctx, tx, members, now)
 	})
 	return len(members), translate(err, "book points past their end")

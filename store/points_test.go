@@ -696,7 +696,7 @@ func TestPointsEnd(t *testing.T) {
 	}
 	for i, want := range []int{1, 0} {
 		if n, err := h.ExpirePoints(t.Context(), 10); err != nil || n != want {
-			t.Errorf("sweep %d: %d members, %v", i, n, err)
+			t.Errorf("sweep %d: %d batches, %v", i, n, err)
 		}
 	}
 	if booked() != 0 {
@@ -714,6 +714,34 @@ func TestPointsEnd(t *testing.T) {
 	if err != nil || report.Points.Expired != 4+18 {
 		t.Errorf("%+v, %v", report.Points, err)
 	}
+}
+
+// A sweep says how much it has found, so that whoever sweeps knows whether there may be more:
+// members have several batches that end.
+func TestAllPointsPastTheirEndAreSwept(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, open(t), "club", "  expires: 10d\n", "", nil)
+	now, err := h.Now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sales []campaign.Event
+	for i := range 12 {
+		sales = append(sales, bought(fmt.Sprint("b-", i), fmt.Sprint("m-", i/4), fmt.Sprint("o-", i), "100", now))
+	}
+	h.happens(t, sales...)
+	h.exec(t, `update point_batches set ends_at = clock_timestamp() - interval '1 hour' + id * interval '1 second'`)
+	h.exec(t, `update members m set points_end = (select min(ends_at) from point_batches b where b.member = m.id and remaining > 0)`)
+	var found []int
+	for n := 4; n == 4; found = append(found, n) {
+		if n, err = h.ExpirePoints(t.Context(), 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(found, []int{4, 4, 4, 0}) || h.number(t, `select sum(points) from members`) != 0 {
+		t.Errorf("found %v, %d points are left", found, h.number(t, `select sum(points) from members`))
+	}
+	h.sound(t)
 }
 
 // A reward's points may have an end too, and segments know of it in SQL as in CEL.
