@@ -11,6 +11,11 @@ func (s *Server) Patterns() []string { return s.mux.patterns }
 // WatchPressure does what Serve does beside answering: it counts what waits.
 func (s *Server) WatchPressure(ctx context.Context) { s.pressure.run(ctx) }
 
+// Sweep sweeps for no longer than span.
+func (r *Router) Sweep(ctx context.Context, span time.Duration, atOnce int, do func(context.Context, int) (int, error)) (more bool) {
+	return r.sweep(ctx, span, "something", atOnce, do)
+}
+
 // CountWithin sets for how long a call counts members.
 func (s *Server) CountWithin(d time.Duration) { s.countWithin = d }
 

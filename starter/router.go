@@ -76,6 +76,8 @@ const (
 	expireAtOnce = 200
 	// levelsAtOnce is how many members' levels are looked at in one.
 	levelsAtOnce = 200
+	// sweepSpan is for how long a sweep goes on before campaigns are looked after again.
+	sweepSpan = 2 * time.Second
 	// forgetAtOnce is how many old counts of what receivers got are dropped in one.
 	forgetAtOnce = 5_000
 )
@@ -207,13 +209,24 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	// What cannot be swept now holds up no campaign.
-	r.sweep(ctx, "reservations that have expired", expireAtOnce, r.Store.ExpireRedemptions)
-	r.sweep(ctx, "points that have expired", expireAtOnce, r.Store.ExpirePoints)
-	r.sweep(ctx, "reservations of offers that have expired", expireAtOnce, r.Store.ExpireReservations)
-	r.sweep(ctx, "coupons that have expired", expireAtOnce, r.Store.ExpireCoupons)
-	r.sweep(ctx, "counts of what receivers got", forgetAtOnce, r.Store.ForgetSends)
 	sweeper := &turn.Sweeper{Taker: r.Taker, Store: r.Store}
-	r.sweep(ctx, "levels that may have changed", levelsAtOnce, sweeper.Levels)
+	more := 0
+	for _, s := range []struct {
+		what   string
+		atOnce int
+		do     func(context.Context, int) (int, error)
+	}{
+		{"reservations that have expired", expireAtOnce, r.Store.ExpireRedemptions},
+		{"points that have expired", expireAtOnce, r.Store.ExpirePoints},
+		{"reservations of offers that have expired", expireAtOnce, r.Store.ExpireReservations},
+		{"coupons that have expired", expireAtOnce, r.Store.ExpireCoupons},
+		{"counts of what receivers got", forgetAtOnce, r.Store.ForgetSends},
+		{"levels that may have changed", levelsAtOnce, sweeper.Levels},
+	} {
+		if r.sweep(ctx, sweepSpan, s.what, s.atOnce, s.do) {
+			more++
+		}
+	}
 	running, err := r.Store.RunningCampaigns(ctx)
 	if err != nil {
 		return 0, err
@@ -234,16 +247,25 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 			r.tended.Store(c.Name, c.Digest)
 		}
 	}
-	return 0, nil
+	return more, nil
 }
 
-// sweep goes on for as long as it finds as much as it takes at a time.
-func (r *Router) sweep(ctx context.Context, what string, atOnce int, do func(context.Context, int) (int, error)) {
-	for n := atOnce; n == atOnce && ctx.Err() == nil; {
-		var err error
-		if n, err = do(ctx, atOnce); err != nil && ctx.Err() == nil {
+// sweep goes on for as long as it finds as much as it takes at a time, but no longer than
+// span, and reports whether there may be more: a million things that end at a moment keep no
+// campaign waiting. An error tells of what could not be swept; what else was found has been.
+func (r *Router) sweep(ctx context.Context, span time.Duration, what string, atOnce int, do func(context.Context, int) (int, error)) (more bool) {
+	told := false
+	for end := time.Now().Add(span); ; {
+		n, err := do(ctx, atOnce)
+		if err != nil && ctx.Err() == nil && !told {
 			r.Log.WarnContext(ctx, "not swept for now", "what", what, "code", campaign.CodeOf(err), "error", err)
-			return
+			told = true
+		}
+		switch {
+		case n < atOnce || ctx.Err() != nil:
+			return false
+		case !time.Now().Before(end):
+			return true
 		}
 	}
 }

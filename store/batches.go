@@ -220,10 +220,12 @@ func (s *Store) ExpirePoints(ctx context.Context, most int) (n int, err error) {
 	if err != nil || len(members) == 0 {
 		return 0, translate(err, "look for points past their end")
 	}
-	err = s.inMembers(ctx, unique(members), func(tx pgx.Tx, _ *db.Queries, _ []db.Member, now time.Time) error {
-		return expirePoints(ctx, tx, members, now)
+	done, err := orAlone(ctx, unique(members), func(list []string) error {
+		return s.inMembers(ctx, list, func(tx pgx.Tx, _ *db.Queries, _ []db.Member, now time.Time) error {
+			return expirePoints(ctx, tx, list, now)
+		})
 	})
-	return len(members), translate(err, "book points past their end")
+	return swept(len(members), done), translate(err, "book points past their end")
 }
 
 // drawPoints takes what a locked member spends from her batches and answers the parts.

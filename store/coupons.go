@@ -243,18 +243,20 @@ func (s *Store) ExpireCoupons(ctx context.Context, most int) (n int, err error) 
 	if err != nil || len(ids) == 0 {
 		return 0, translate(err, "look for expired coupons")
 	}
-	err = s.inQuickTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
-		locked, err := q.LockCoupons(ctx, ids)
-		if err != nil || len(locked) == 0 {
-			return err
-		}
-		now, err := q.RedemptionClock(ctx)
-		if err != nil {
-			return err
-		}
-		return q.CloseCoupons(ctx, locked, string(campaign.CouponExpired), "", now)
+	done, err := orAlone(ctx, ids, func(list []int64) error {
+		return s.inQuickTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
+			locked, err := q.LockCoupons(ctx, list)
+			if err != nil || len(locked) == 0 {
+				return err
+			}
+			now, err := q.RedemptionClock(ctx)
+			if err != nil {
+				return err
+			}
+			return q.CloseCoupons(ctx, locked, string(campaign.CouponExpired), "", now)
+		})
 	})
-	return len(ids), translate(err, "expire coupons")
+	return swept(len(ids), done), translate(err, "expire coupons")
 }
 
 // Coupons that orders were paid with: the first order of each that could use it, by the

@@ -193,11 +193,13 @@ func (s *Store) ExpireRedemptions(ctx context.Context, most int) (n int, err err
 	if err != nil || len(members) == 0 {
 		return 0, translate(err, "look for expired reservations")
 	}
-	err = s.inMembers(ctx, members, func(tx pgx.Tx, q *db.Queries, _ []db.Member, now time.Time) error {
-		_, err := expire(ctx, tx, q, members, most, now)
-		return err
+	done, err := orAlone(ctx, unique(members), func(list []string) error {
+		return s.inMembers(ctx, list, func(tx pgx.Tx, q *db.Queries, _ []db.Member, now time.Time) error {
+			_, err := expire(ctx, tx, q, list, most, now)
+			return err
+		})
 	})
-	return len(members), translate(err, "give back expired reservations")
+	return swept(len(members), done), translate(err, "give back expired reservations")
 }
 
 // inMembers does something with these members locked, at the moment that the clock shows

@@ -247,8 +247,8 @@ func (s *Store) ExpireReservations(ctx context.Context, most int) (n int, err er
 	if err != nil {
 		return 0, translate(err, "look for expired reservations")
 	}
-	for _, o := range over {
-		err := s.inQuickTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
+	done, err := eachAlone(ctx, over, func(o db.OverdueReservationsRow) error {
+		return s.inQuickTx(ctx, func(_ pgx.Tx, q *db.Queries) error {
 			_, err := q.LockStock(ctx, o.Campaign, o.Name)
 			if err == nil {
 				err = q.GiveBackPieces(ctx, o.Campaign, o.Name, o.Now)
@@ -260,11 +260,8 @@ func (s *Store) ExpireReservations(ctx context.Context, most int) (n int, err er
 			}
 			return q.ExpireUnheld(ctx, o.Campaign, o.Name, o.Now)
 		})
-		if err != nil {
-			return 0, translate(err, "give back what was reserved")
-		}
-	}
-	return len(over), nil
+	})
+	return swept(len(over), done), translate(err, "give back what was reserved")
 }
 
 // take takes one piece of stock. The limit is the one of the version submitted last,

@@ -300,19 +300,43 @@ func (s *Sweeper) Levels(ctx context.Context, most int) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var first error
 	for name, members := range due {
-		err := s.Store.InEntry(ctx, members, func(tx *store.EntryTx) error { return s.Taker.levelsOf(ctx, tx, name, members) })
-		var broken *BrokenError
-		if errors.As(err, &broken) {
-			// Another build has accepted it: whoever routes an event tells of it.
-			err = s.Store.PutOffLevels(ctx, name, members)
-		}
+		failed, err := s.levelsIn(ctx, name, members)
 		if err != nil {
 			return n, err
 		}
+		first = cmp.Or(first, failed)
 		n += len(members)
 	}
-	return n, nil
+	return n, first
+}
+
+// levelsIn looks at members of a campaign together or, where that fails, at each alone. A
+// member who cannot be looked at is looked at again later, and failed is why; an error says
+// that it could not be tried.
+func (s *Sweeper) levelsIn(ctx context.Context, name string, members []string) (failed, err error) {
+	err = s.Store.InEntry(ctx, members, func(tx *store.EntryTx) error { return s.Taker.levelsOf(ctx, tx, name, members) })
+	var broken *BrokenError
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.As(err, &broken):
+		// Another build has accepted it: whoever routes an event tells of it.
+		return nil, s.Store.PutOffLevels(ctx, name, members)
+	case campaign.CodeOf(err) == campaign.CodeUnavailable || ctx.Err() != nil:
+		return nil, err
+	case len(members) == 1:
+		return err, s.Store.PutOffLevels(ctx, name, members)
+	}
+	for _, m := range members {
+		one, err := s.levelsIn(ctx, name, []string{m})
+		if err != nil {
+			return nil, err
+		}
+		failed = cmp.Or(failed, one)
+	}
+	return failed, nil
 }
 
 func (t *Taker) levelsOf(ctx context.Context, tx *store.EntryTx, name string, members []string) error {
