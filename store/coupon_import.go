@@ -166,7 +166,10 @@ func codeOf(line []byte, first bool) (string, error) {
 func trimCode(text string) string { return strings.TrimSpace(text) }
 
 const (
-	batchTableSQL = `create temporary table if not exists coupon_batch (n int not null, hash bytea not null, code bytea not null, sealed boolean not null) on commit delete rows`
+	batchTableSQL = `create temporary table if not exists coupon_batch (n int not null, hash bytea not null, plain bytea not null, code bytea not null, sealed boolean not null) on commit delete rows`
+
+	// What was stored before there was a key, and is not sealed yet, is known all the same.
+	knownPlainSQL = `delete from coupon_batch b using coupons c where c.hash = b.plain and not c.sealed`
 
 	// In the order of their hashes, as everybody stores codes who stores several.
 	storeBatchSQL = `
@@ -184,7 +187,7 @@ func (s *Store) importCodes(ctx context.Context, have *sealer, name, reward stri
 	rows := make([][]any, len(batch))
 	for i, code := range batch {
 		stored, sealed := have.sealCode(name, reward, code)
-		rows[i] = []any{int32(i), have.hashOfCode(code), stored, sealed}
+		rows[i] = []any{int32(i), have.hashOfCode(code), codeHash([]byte(plainKey), code), stored, sealed}
 	}
 	err = s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) error {
 		old = make([]bool, len(batch))
@@ -194,8 +197,17 @@ func (s *Store) importCodes(ctx context.Context, have *sealer, name, reward stri
 		if _, err := tx.Exec(ctx, batchTableSQL); err != nil {
 			return err
 		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"coupon_batch"}, []string{"n", "hash", "code", "sealed"}, pgx.CopyFromRows(rows)); err != nil {
+		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"coupon_batch"}, []string{"n", "hash", "plain", "code", "sealed"}, pgx.CopyFromRows(rows)); err != nil {
 			return err
+		}
+		if have.aead != nil {
+			plain, err := q.HasPlainCoupons(ctx)
+			if err == nil && plain {
+				_, err = tx.Exec(ctx, knownPlainSQL)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		var fresh []int32
 		if err := tx.QueryRow(ctx, storeBatchSQL, name, reward).Scan(&fresh); err != nil {

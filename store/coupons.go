@@ -66,8 +66,10 @@ func (s *sealer) openCode(campaignName, reward string, stored []byte, sealed boo
 }
 
 // hashOfCode is what a code is looked up by.
-func (s *sealer) hashOfCode(code string) []byte {
-	mac := hmac.New(sha256.New, s.hash)
+func (s *sealer) hashOfCode(code string) []byte { return codeHash(s.hash, code) }
+
+func codeHash(key []byte, code string) []byte {
+	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(codeLabel))
 	mac.Write([]byte{0})
 	mac.Write([]byte(code))
@@ -75,12 +77,20 @@ func (s *sealer) hashOfCode(code string) []byte {
 }
 
 // hashesOf are what a code that somebody typed may be found by: as it is, as imported codes
-// are, and as one of ours is kept.
+// are, and as one of ours is kept. One that was stored before there was a key is found too,
+// whether it has been sealed since or not.
 func (s *sealer) hashesOf(typed string) [][]byte {
 	exact := trimCode(typed)
-	hashes := [][]byte{s.hashOfCode(exact)}
+	spelled := []string{exact}
 	if kept, err := codes.Normalize(typed); err == nil && kept != exact {
-		hashes = append(hashes, s.hashOfCode(kept))
+		spelled = append(spelled, kept)
+	}
+	var hashes [][]byte
+	for _, code := range spelled {
+		hashes = append(hashes, s.hashOfCode(code))
+		if s.aead != nil {
+			hashes = append(hashes, codeHash([]byte(plainKey), code))
+		}
 	}
 	return hashes
 }

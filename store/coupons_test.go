@@ -486,6 +486,49 @@ func TestCodesAreSealed(t *testing.T) {
 	}
 }
 
+// A key that is set later seals the codes that were stored before, and none of them is lost: they
+// are found meanwhile and afterwards, and the same file gives nothing new.
+func TestAKeyThatIsSetLaterSealsCodes(t *testing.T) {
+	s := open(t)
+	made, pooled := campaign.Reward{Name: "made", Coupon: &campaign.Coupon{Codes: campaign.CodesGenerated, Length: 16}}, coupons(campaign.CodesPool)
+	k, name := newTill(t, s, nil, 2, made, pooled)
+	ctx := t.Context()
+	k.fill(t, name, "OLD", 1_100)
+	a, err := k.grant(ctx, []wish{{k.rows[0], "a", &made}, {k.rows[0], "b", &pooled}}, nil)
+	if err != nil || !a[0].OK || !a[1].OK {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	store.WithAddressKeys(s, []store.AddressKey{{1, 2, 3}})
+	for _, sealed := range []bool{false, true} {
+		if sealed {
+			for range 2 {
+				if err := s.SealAddresses(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if n := k.number(t, `select count(*) from coupons where not sealed or code like 'OLD%'`); n == 0 != sealed {
+			t.Errorf("sealed: %v, and %d codes stand as they are", sealed, n)
+		}
+		for _, answer := range a {
+			if c, err := s.Coupon(ctx, answer.Piece.Code); err != nil || c.State != campaign.CouponGranted {
+				t.Errorf("sealed: %v: %+v, %v", sealed, c, err)
+			}
+		}
+		if out := k.fill(t, name, "OLD", 1_100); out.Imported != 0 || out.Duplicates != 1_100 {
+			t.Errorf("sealed: %v: the same file again: %+v", sealed, out)
+		}
+		if list, err := s.MemberCoupons(ctx, name+"-1"); err != nil || len(list) != 2 {
+			t.Errorf("sealed: %v: %+v, %v", sealed, list, err)
+		}
+	}
+	b, err := k.grant(ctx, []wish{{k.rows[1], "c", &pooled}}, nil)
+	if err != nil || !b[0].OK || !strings.HasPrefix(b[0].Piece.Code, "OLD-") || b[0].Piece.Code == a[1].Piece.Code {
+		t.Errorf("%+v, %v", b[0].OK, err)
+	}
+	k.sound(t)
+}
+
 // What a grant gave is taken back once: a coupon that is not used yet is voided, one that was
 // redeemed stays so.
 func TestAGrantOfACouponIsVoided(t *testing.T) {

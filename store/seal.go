@@ -112,7 +112,7 @@ func openDataKey(ctx context.Context, q *db.Queries, keys []AddressKey) (*sealer
 	case err != nil && !none:
 		return nil, err
 	case none && len(keys) == 0:
-		return &sealer{hash: []byte("banyan")}, nil
+		return &sealer{hash: []byte(plainKey)}, nil
 	case none:
 		var fresh [32]byte
 		_, _ = rand.Read(fresh[:]) // never fails: the runtime ends the process instead
@@ -138,6 +138,9 @@ func openDataKey(ctx context.Context, q *db.Queries, keys []AddressKey) (*sealer
 	}
 	return nil, ErrSealed
 }
+
+// plainKey is what hashes are made with where there is no key.
+const plainKey = "banyan"
 
 const (
 	wrapLabel    = "banyan data key"
@@ -254,12 +257,19 @@ func (s *Store) OpensAddresses(ctx context.Context, keys []AddressKey) (sealed b
 }
 
 // SealAddresses makes sure that the configured keys open the addresses that are stored,
-// and seals those that were stored before there was a key.
+// and seals those that were stored before there was a key, and the codes of coupons.
 func (s *Store) SealAddresses(ctx context.Context) error {
 	have, err := s.sealer(ctx)
 	if err != nil || have.aead == nil {
 		return err
 	}
+	if err := s.sealIdentities(ctx, have); err != nil {
+		return err
+	}
+	return s.sealCoupons(ctx, have)
+}
+
+func (s *Store) sealIdentities(ctx context.Context, have *sealer) error {
 	for after := int64(0); ; {
 		var page []db.PlainIdentitiesRow
 		err := s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) (err error) {
@@ -277,6 +287,30 @@ func (s *Store) SealAddresses(ctx context.Context) error {
 		})
 		if err != nil {
 			return translate(err, "seal addresses")
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		after = page[len(page)-1].ID
+	}
+}
+
+func (s *Store) sealCoupons(ctx context.Context, have *sealer) error {
+	for after := int64(0); ; {
+		var page []db.PlainCouponsRow
+		err := s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) (err error) {
+			if page, err = q.PlainCoupons(ctx, after); err != nil || len(page) == 0 {
+				return err
+			}
+			ids, codes, hashes := make([]int64, len(page)), make([][]byte, len(page)), make([][]byte, len(page))
+			for i, r := range page {
+				ids[i], hashes[i] = r.ID, have.hashOfCode(string(r.Code))
+				codes[i], _ = have.sealCode(r.Campaign, r.Reward, string(r.Code))
+			}
+			return q.SealCoupons(ctx, ids, codes, hashes)
+		})
+		if err != nil {
+			return translate(err, "seal the codes of coupons")
 		}
 		if len(page) == 0 {
 			return nil

@@ -1008,6 +1008,7 @@ create index coupons_free on coupons (campaign, reward, id) where state = 'free'
 create index coupons_member on coupons (member, campaign, reward, granted_at) where member is not null;
 create index coupons_ending on coupons (campaign, ends_at) where state = 'granted';
 create index coupons_state on coupons (campaign, reward, state) where state <> 'free';
+create index coupons_plain on coupons (id) where not sealed;
 
 -- draw_codes finds and locks up to need free codes of a pool, and the accounts from which
 -- they are drawn. A code is drawn for the right to it: whoever holds a lock on n of the pool's
