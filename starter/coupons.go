@@ -34,6 +34,11 @@ type CouponReservation struct {
 	For   string `json:"for,omitempty" maxLength:"40" doc:"How long it stays reserved, 1s to 30d; 15m unless told"`
 }
 
+// CouponOrder says which order ends the reservation of a coupon.
+type CouponOrder struct {
+	Order string `json:"order" minLength:"1" maxLength:"128" doc:"The one that it is reserved for"`
+}
+
 // CouponPath names a coupon by its code.
 type CouponPath struct {
 	Code string `path:"code" maxLength:"512" doc:"The code as somebody typed it. Of generated ones, small letters, blanks and hyphens do not matter"`
@@ -66,26 +71,36 @@ func (s *Server) registerCoupons() {
 		errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity},
 		body:   textBody("One code a line", map[string]*huma.Schema{"text/csv": {Type: huma.TypeString}}),
 	}, s.importCoupons)
-	one := func(id, method, path, summary, detail string, scope store.Scope, do func(context.Context, string) (store.Coupon, error), errors ...int) {
-		handle(s, operation{
-			id: id, method: method, path: "/v1/coupons/{code}" + path, tag: tagCoupons, scope: scope, summary: summary, detail: detail,
-			errors: append([]int{http.StatusNotFound, http.StatusUnprocessableEntity}, errors...),
-		}, func(ctx context.Context, in *CouponPath) (*answer[CouponAnswer], error) {
-			return couponAnswered(do(ctx, in.Code))
-		})
-	}
-	one("get-coupon", http.MethodGet, "", "How a coupon stands",
-		"A code that nobody was given is not found, be it in a pool or not.", store.ScopeMembersRead, s.store.Coupon)
+	handle(s, operation{
+		id: "get-coupon", method: http.MethodGet, path: "/v1/coupons/{code}", tag: tagCoupons, scope: store.ScopeMembersRead,
+		summary: "How a coupon stands", detail: "A code that nobody was given is not found, be it in a pool or not.",
+		errors: []int{http.StatusNotFound, http.StatusUnprocessableEntity},
+	}, func(ctx context.Context, in *CouponPath) (*answer[CouponAnswer], error) {
+		return couponAnswered(s.store.Coupon(ctx, in.Code))
+	})
 	handle(s, operation{
 		id: "reserve-coupon", method: http.MethodPost, path: "/v1/coupons/{code}/redemption", tag: tagCoupons, scope: store.ScopeMembersWrite,
 		summary: "Reserve a coupon for an order", status: http.StatusCreated,
 		detail: "Until it is captured or cancelled, or the reservation ends, no other order can use it, and it does not expire. The same again is answered as it stands. 409 says why it cannot be used.",
 		errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
 	}, s.reserveCoupon)
-	one("capture-coupon", http.MethodPost, "/redemption/capture", "Redeem a reserved coupon",
-		"Again is answered the same. 409 says that it is not reserved, or why it cannot be used.", store.ScopeMembersWrite, s.store.CaptureCoupon, http.StatusConflict)
-	one("cancel-coupon", http.MethodPost, "/redemption/cancel", "Give a reserved coupon back to its member",
-		"Again is answered the same, and so is one that is not reserved. 409 says that it was redeemed or voided.", store.ScopeMembersWrite, s.store.CancelCoupon, http.StatusConflict)
+	end := func(id, path, summary, detail string, do func(ctx context.Context, code, order string) (store.Coupon, error)) {
+		handle(s, operation{
+			id: id, method: http.MethodPost, path: "/v1/coupons/{code}/redemption" + path, tag: tagCoupons, scope: store.ScopeMembersWrite,
+			summary: summary, detail: detail,
+			errors: []int{http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity},
+		}, func(ctx context.Context, in *struct {
+			CouponPath
+			Body CouponOrder
+		},
+		) (*answer[CouponAnswer], error) {
+			return couponAnswered(do(ctx, in.Code, in.Body.Order))
+		})
+	}
+	end("capture-coupon", "/capture", "Redeem a coupon with the order that it is reserved for",
+		"Again is answered the same. 409 says that it is not reserved for this order, or why it cannot be used.", s.store.CaptureCoupon)
+	end("cancel-coupon", "/cancel", "Give a coupon that is reserved for an order back to its member",
+		"Again is answered the same, and so is one that is not reserved. 409 says that it is reserved for another order, or was redeemed or voided.", s.store.CancelCoupon)
 
 	of := func(what, summary string) operation {
 		return operation{

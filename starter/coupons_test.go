@@ -132,7 +132,9 @@ func TestCoupons(t *testing.T) {
 		{"a negative span", "POST", "/v1/coupons/" + code + "/redemption", `{"order":"o","for":"-1h"}`, 422},
 		{"too long", "POST", "/v1/coupons/" + code + "/redemption", `{"order":"o","for":"31d"}`, 422},
 		{"an unknown key", "POST", "/v1/coupons/" + code + "/redemption", `{"order":"o","free":true}`, 422},
-		{"not reserved", "POST", "/v1/coupons/" + code + "/redemption/capture", "", 409},
+		{"not reserved", "POST", "/v1/coupons/" + code + "/redemption/capture", `{"order":"o-1"}`, 409},
+		{"captured for no order", "POST", "/v1/coupons/" + code + "/redemption/capture", `{}`, 422},
+		{"cancelled for no order", "POST", "/v1/coupons/" + code + "/redemption/cancel", `{"order":""}`, 422},
 	} {
 		got := a.do(c.method, c.path, c.body)
 		if got.status != c.status || !strings.Contains(got.header.Get("Content-Type"), "problem+json") || strings.Contains(got.body, code) {
@@ -148,7 +150,12 @@ func TestCoupons(t *testing.T) {
 	if answer.ReservedUntil == nil || answer.Order != "o-1" {
 		t.Errorf("%+v", answer)
 	}
-	a.must("POST", "/v1/coupons/"+code+"/redemption/capture", "").json(t, &answer)
+	for _, what := range []string{"capture", "cancel"} {
+		if got := a.do("POST", "/v1/coupons/"+code+"/redemption/"+what, `{"order":"o-2"}`); got.status != 409 {
+			t.Errorf("%s by another order: %d %s", what, got.status, got.body)
+		}
+	}
+	a.must("POST", "/v1/coupons/"+code+"/redemption/capture", `{"order":"o-1"}`).json(t, &answer)
 	if answer.State != campaign.CouponRedeemed || answer.ClosedAt == nil {
 		t.Errorf("%+v", answer)
 	}
@@ -230,7 +237,7 @@ func TestMessagesSpeakOfACoupon(t *testing.T) {
 	if c, err := a.store.ReserveCoupon(t.Context(), "SUMMER-2027-7", "o-1", time.Hour); err != nil || c.Member != "m-1" {
 		t.Fatalf("%+v, %v", c, err)
 	}
-	if _, err := a.store.CaptureCoupon(t.Context(), "SUMMER-2027-7"); err != nil {
+	if _, err := a.store.CaptureCoupon(t.Context(), "SUMMER-2027-7", "o-1"); err != nil {
 		t.Fatal(err)
 	}
 	ping("p-2")

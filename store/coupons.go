@@ -173,33 +173,39 @@ func (s *Store) ReserveCoupon(ctx context.Context, code, order string, span time
 	})
 }
 
-// CaptureCoupon redeems a coupon that is reserved.
-func (s *Store) CaptureCoupon(ctx context.Context, code string) (Coupon, error) {
+// CaptureCoupon redeems a coupon that is reserved for this order.
+func (s *Store) CaptureCoupon(ctx context.Context, code, order string) (Coupon, error) {
 	return s.onCoupon(ctx, code, "redeem a coupon", func(q *db.Queries, id int64, c *Coupon, now time.Time) error {
 		switch {
-		case c.State == campaign.CouponRedeemed:
+		case c.State == campaign.CouponRedeemed && c.Order == order:
 			return nil
 		case c.State != campaign.CouponGranted:
 			return closedCoupon(c)
 		case c.HeldUntil.IsZero():
 			return campaign.Errorf(campaign.CodeConflict, "this coupon is not reserved, or not any more: reserve it for the order first")
+		case c.Order != order:
+			return errOtherOrder
 		}
-		return q.CloseCoupons(ctx, []int64{id}, string(campaign.CouponRedeemed), c.Order, now)
+		return q.CloseCoupons(ctx, []int64{id}, string(campaign.CouponRedeemed), order, now)
 	})
 }
 
-// CancelCoupon gives a reserved coupon back to its member.
-func (s *Store) CancelCoupon(ctx context.Context, code string) (Coupon, error) {
+// CancelCoupon gives a coupon that is reserved for this order back to its member.
+func (s *Store) CancelCoupon(ctx context.Context, code, order string) (Coupon, error) {
 	return s.onCoupon(ctx, code, "give back a coupon", func(q *db.Queries, id int64, c *Coupon, _ time.Time) error {
 		switch {
 		case c.State == campaign.CouponRedeemed || c.State == campaign.CouponVoided:
 			return closedCoupon(c)
 		case c.State != campaign.CouponGranted || c.HeldUntil.IsZero():
 			return nil
+		case c.Order != order:
+			return errOtherOrder
 		}
 		return q.ReleaseCoupon(ctx, id)
 	})
 }
+
+var errOtherOrder = campaign.Errorf(campaign.CodeConflict, "this coupon is reserved for another order")
 
 func closedCoupon(c *Coupon) error {
 	switch c.State {

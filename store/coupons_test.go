@@ -237,14 +237,15 @@ func TestCouponRedemption(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if c, err := s.CaptureCoupon(ctx, code); err != nil || c.State != campaign.CouponRedeemed || c.Order != "o-1" || c.ClosedAt.IsZero() {
+		if c, err := s.CaptureCoupon(ctx, code, "o-1"); err != nil || c.State != campaign.CouponRedeemed || c.Order != "o-1" || c.ClosedAt.IsZero() {
 			t.Errorf("%+v, %v", c, err)
 		}
 	}
 	for what, do := range map[string]func() error{
-		"cancelled":       func() error { _, err := s.CancelCoupon(ctx, code); return err },
+		"cancelled":       func() error { _, err := s.CancelCoupon(ctx, code, "o-1"); return err },
+		"by another":      func() error { _, err := s.CaptureCoupon(ctx, code, "o-9"); return err },
 		"another's order": func() error { _, err := s.ReserveCoupon(ctx, code, "o-9", time.Hour); return err },
-		"not reserved":    func() error { _, err := s.CaptureCoupon(ctx, give("b")); return err },
+		"not reserved":    func() error { _, err := s.CaptureCoupon(ctx, give("b"), "o-1"); return err },
 	} {
 		if err := do(); campaign.CodeOf(err) != campaign.CodeConflict {
 			t.Errorf("%s: %v", what, err)
@@ -255,7 +256,7 @@ func TestCouponRedemption(t *testing.T) {
 		t.Error(err)
 	}
 	for range 2 {
-		if c, err := s.CancelCoupon(ctx, back); err != nil || c.State != campaign.CouponGranted || c.Order != "" {
+		if c, err := s.CancelCoupon(ctx, back, "o-3"); err != nil || c.State != campaign.CouponGranted || c.Order != "" {
 			t.Errorf("%+v, %v", c, err)
 		}
 	}
@@ -266,10 +267,19 @@ func TestCouponRedemption(t *testing.T) {
 	if _, err := s.Pool().Exec(ctx, `update coupons set held_until = now() - interval '1 second' where held_until is not null`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.CaptureCoupon(ctx, back); campaign.CodeOf(err) != campaign.CodeConflict {
+	if _, err := s.CaptureCoupon(ctx, back, "o-3"); campaign.CodeOf(err) != campaign.CodeConflict {
 		t.Errorf("captured after its time: %v", err)
 	}
 	if c, err := s.ReserveCoupon(ctx, back, "o-4", time.Hour); err != nil || c.Order != "o-4" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	// And an order whose time was over, and that is told of late, leaves the next one's alone.
+	for what, late := range map[string]func(context.Context, string, string) (store.Coupon, error){"captured": s.CaptureCoupon, "cancelled": s.CancelCoupon} {
+		if _, err := late(ctx, back, "o-3"); campaign.CodeOf(err) != campaign.CodeConflict || !strings.Contains(err.Error(), "another order") {
+			t.Errorf("%s by the order before: %v", what, err)
+		}
+	}
+	if c, err := s.Coupon(ctx, back); err != nil || c.State != campaign.CouponGranted || c.Order != "o-4" || c.HeldUntil.IsZero() {
 		t.Errorf("%+v, %v", c, err)
 	}
 	last := code[len(code)-1:]
@@ -303,7 +313,7 @@ func TestACouponIsRedeemedOnce(t *testing.T) {
 		all.Go(func() {
 			for _, a := range answers {
 				if _, err := s.ReserveCoupon(t.Context(), a.Piece.Code, fmt.Sprint("o-", i), time.Hour); err == nil {
-					if _, err := s.CaptureCoupon(t.Context(), a.Piece.Code); err != nil {
+					if _, err := s.CaptureCoupon(t.Context(), a.Piece.Code, fmt.Sprint("o-", i)); err != nil {
 						t.Error(err)
 					}
 				} else if campaign.CodeOf(err) != campaign.CodeConflict {
@@ -344,7 +354,7 @@ func TestHowManyCouponsAMemberHolds(t *testing.T) {
 		t.Error(err)
 	}
 	ask(campaign.RefusedHeld)
-	if _, err := s.CaptureCoupon(ctx, got[0]); err != nil {
+	if _, err := s.CaptureCoupon(ctx, got[0], "o"); err != nil {
 		t.Error(err)
 	}
 	ask("")
@@ -391,7 +401,7 @@ func TestCouponsExpire(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond) // an hour and ten minutes of the demo clock
 	}
-	if c, err := s.CaptureCoupon(ctx, second.Piece.Code); err != nil || c.State != campaign.CouponRedeemed {
+	if c, err := s.CaptureCoupon(ctx, second.Piece.Code, "o-1"); err != nil || c.State != campaign.CouponRedeemed {
 		t.Errorf("reserved in time: %+v, %v", c, err)
 	}
 	if _, err := s.Coupon(ctx, first.Piece.Code); campaign.CodeOf(err) != campaign.CodeNotFound {
@@ -543,7 +553,7 @@ func TestAGrantOfACouponIsVoided(t *testing.T) {
 	if _, err := s.ReserveCoupon(ctx, a[1].Piece.Code, "o", time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.CaptureCoupon(ctx, a[1].Piece.Code); err != nil {
+	if _, err := s.CaptureCoupon(ctx, a[1].Piece.Code, "o"); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"voided", "", "", ""} {
