@@ -41,6 +41,17 @@ select b.id, b.member, b.remaining, b.sweeps from unnest($1::text[]) as i (membe
 	sweepBatchesSQL = `
 update point_batches set expired = expired + remaining, remaining = 0, sweeps = sweeps + 1 where id = any($1::bigint[])`
 
+	// What may come back into a batch: what it was, less what is in it, has expired, or was taken
+	// back of what it came from, were it from points that she had else.
+	batchRoomsSQL = `
+select b.id, b.points - b.expired - b.remaining
+       - coalesce((select sum(c.taken) from clawbacks c where c.grant_key = b.key), 0)::bigint
+       - coalesce((select g.taken from point_gains g
+                    where g.campaign = b.campaign and g.rule = split_part(b.key, '/', 3)
+                      and b.key = 'points/' || g.campaign || '/' || g.rule || '/' || g.event
+                      and g.event = substr(b.key, length('points/' || b.campaign || '/' || split_part(b.key, '/', 3) || '/') + 1)), 0)
+  from point_batches b where b.id = any($1::bigint[])`
+
 	postPointsSQL = `select post_points($1, $2, $3, $4, $5, $6, $7, $8)`
 
 	// What is past its end and not booked as such yet. The clock is read here, behind the locks.
@@ -257,7 +268,9 @@ func reserveBatches(ctx context.Context, on db.DBTX, redemption, member string, 
 }
 
 // releaseBatches gives the points of a reservation back to the batches that they came from,
-// as far as the member does not owe them by now. What is past its end meanwhile expires.
+// as far as the member does not owe them by now. What is past its end meanwhile expires. Where
+// an order went back while they were reserved, what was taken for it from other points is not
+// taken from the batch a second time when that ends: so much of it has no end any more.
 func releaseBatches(ctx context.Context, on db.DBTX, redemption, member string, now time.Time) error {
 	rows, err := on.Query(ctx, `delete from point_draws where redemption = $1 returning batch, points`, redemption)
 	if err != nil {
@@ -271,10 +284,24 @@ func releaseBatches(ctx context.Context, on db.DBTX, redemption, member string, 
 	if err != nil {
 		return err
 	}
+	ids := make([]int64, len(parts))
+	for i, p := range parts {
+		ids[i] = p.Batch
+	}
+	if rows, err = on.Query(ctx, batchRoomsSQL, ids); err != nil {
+		return err
+	}
+	var (
+		rooms    = map[int64]int64{}
+		id, room int64
+	)
+	if _, err := pgx.ForEachRow(rows, []any{&id, &room}, func() error { rooms[id] = room; return nil }); err != nil {
+		return err
+	}
 	slices.SortFunc(parts, func(a, b campaign.Part) int { return int(min(1, max(-1, a.Batch-b.Batch))) })
 	batches, d := h.batches[member], draws{}
 	for _, p := range parts {
-		back := batches.Opening(p.Points, h.balance[member])
+		back := batches.Opening(min(p.Points, max(0, rooms[p.Batch])), h.balance[member])
 		batches = append(batches, campaign.Batch{Left: back})
 		if back > 0 {
 			d[p.Batch] -= back
