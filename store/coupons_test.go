@@ -119,6 +119,45 @@ func TestAPoolIsGivenToItsLastCode(t *testing.T) {
 	}
 }
 
+// A reward whose codes came from a pool makes them since its next version. Members of both are in
+// one page: those of the old one get what is left in the pool, and the others are refused nothing.
+func TestAPoolThatRunsOutRefusesNobodyElse(t *testing.T) {
+	s := open(t)
+	pooled, made := coupons(campaign.CodesPool), coupons(campaign.CodesGenerated)
+	for _, left := range []int{0, 2} {
+		k, name := newTill(t, s, nil, 9, pooled)
+		if left > 0 {
+			k.fill(t, name, name, left)
+		}
+		k.submit(t, name, made)
+		list := wishesOf(k, name, &pooled)
+		for i := range list {
+			if i%3 == 0 {
+				list[i].reward = &made
+			}
+		}
+		answers, err := k.grant(t.Context(), list, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int{}
+		for i, a := range answers {
+			switch {
+			case a.OK && list[i].reward == &made && codes.Valid(a.Piece.Code):
+				got["made"]++
+			case a.OK && strings.HasPrefix(a.Piece.Code, name):
+				got["pooled"]++
+			default:
+				got[a.Reason]++
+			}
+		}
+		if got["made"] != 3 || got["pooled"] != left || got[campaign.RefusedPool] != 6-left {
+			t.Errorf("with %d codes left: %v", left, got)
+		}
+		k.sound(t)
+	}
+}
+
 // A file is read in parts: what is known already is told by its lines and changes nothing,
 // so it may be handed in again, and after it broke off.
 func TestImportingCodes(t *testing.T) {

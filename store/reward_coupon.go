@@ -43,21 +43,20 @@ func prepareCoupons(ctx context.Context, p *PageTx, g *grants, list []*granting)
 		return err
 	}
 	for _, part := range byReward(list) {
-		var need int32
-		var first *granting
+		// Of another version the same reward may make its codes, and needs none.
+		var pooled []*granting
 		for _, one := range part {
 			if one.lack == "" && one.of.Coupon.Codes == campaign.CodesPool {
-				if need++; first == nil {
-					first = one
-				}
+				pooled = append(pooled, one)
 			}
 		}
-		if need == 0 {
+		if len(pooled) == 0 {
 			continue
 		}
+		first := pooled[0]
 		d := &drawn{}
 		var pool *int64
-		if err := p.conn.QueryRow(ctx, drawCodesSQL, g.campaign, first.of.Name, g.members[0], need, first.key).Scan(&pool, &d.accounts, &d.amounts, &d.codes); err != nil {
+		if err := p.conn.QueryRow(ctx, drawCodesSQL, g.campaign, first.of.Name, g.members[0], len(pooled), first.key).Scan(&pool, &d.accounts, &d.amounts, &d.codes); err != nil {
 			return err
 		}
 		if pool != nil {
@@ -68,7 +67,7 @@ func prepareCoupons(ctx context.Context, p *PageTx, g *grants, list []*granting)
 		}
 		g.drawn[first.of.Name] = d
 		stock := int32(len(d.codes))
-		for _, one := range part {
+		for _, one := range pooled {
 			one.stock = &stock
 		}
 	}

@@ -42,7 +42,7 @@ type granting struct {
 	worth  int64  // what it takes of the budget
 	value  *int64 // that the steps of a reward are measured by; nil: how often it was asked for
 	lack   string // why it cannot be given, whatever its budget says
-	stock  *int32 // pieces that there are for all grants of its reward; nil: no matter
+	stock  *int32 // pieces that there are for all grants of its reward that need one; nil: it needs none
 	reason string // why it was refused
 	points int64  // of a reward in steps: what was paid
 	piece  *campaign.Piece

@@ -792,7 +792,8 @@ end $$;
 -- is claimed and written down under its key, whatever came of it. Answers for each why it was
 -- refused: per_member, per_day, budget, paused, pool, or what it lacks; empty: granted. The members' rows
 -- are locked, and none of them stands here twice. worth is what a grant takes of its budget, in
--- its asset; stocks is how many pieces are there for all grants of its reward, null: no matter.
+-- its asset; stocks is how many pieces are there for all grants of its reward that need one, null:
+-- it needs none.
 -- +goose StatementBegin
 create function grant_rewards(
     of_campaign text, of_day text, day_from timestamptz, day_until timestamptz,
@@ -852,7 +853,7 @@ begin
          where g.reason = ''
          group by b.id, g.reward, g.asset, b.cap, b.per_day, b.kept order by b.id nulls first, g.reward
     loop
-        p_left := coalesce(r.stock, r.need);
+        p_left := r.stock;
         issuer := null;
         t_left := r.need;
         d_left := r.need;
@@ -888,11 +889,13 @@ begin
             elsif t_left < worth[i] then
                 reasons[i] := case when r.pauses then 'paused' else 'budget' end;
                 continue;
-            elsif p_left < worth[i] then
-                reasons[i] := 'pool';
-                continue;
+            elsif stocks[i] is not null then
+                if p_left < worth[i] then
+                    reasons[i] := 'pool';
+                    continue;
+                end if;
+                p_left := p_left - worth[i];
             end if;
-            p_left := p_left - worth[i];
             posting := nextval('ledger_postings_id_seq');
             postings[i] := posting;
             if r.cap is not null then
