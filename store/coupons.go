@@ -275,20 +275,19 @@ func (s *Store) ExpireCoupons(ctx context.Context, most int) (n int, err error) 
 	return swept(len(ids), done), translate(err, "expire coupons")
 }
 
-// Coupons that orders were paid with: the first order of each that could use it, by the
-// order's own time. One that is reserved for another order is that one's.
+// Coupons that orders were paid with: the orders of each that could use it, by their own time.
+// One that is reserved for another order is that one's; and an order from before a coupon was
+// granted was paid with it when it was somebody else's, and has gone back to its pool since.
 const paidWithSQL = `
-select c.id, i.order_id from (
-       select distinct on (hash) hash, order_id, at from unnest($1::bytea[], $2::text[], $3::timestamptz[]) with ordinality as u (hash, order_id, at, n)
-        order by hash, at, n) i
+select c.id, i.order_id from unnest($1::bytea[], $2::text[], $3::timestamptz[]) with ordinality as i (hash, order_id, at, n)
   join coupons c on c.hash = i.hash
- where c.state = 'granted' and (c.ends_at is null or i.at <= c.ends_at)
+ where c.state = 'granted' and i.at >= c.granted_at and (c.ends_at is null or i.at <= c.ends_at)
    and (c.order_id is null or c.order_id = i.order_id or c.held_until is null or c.held_until < clock_timestamp())
- order by c.id for update of c`
+ order by c.id, i.at, i.n for update of c`
 
-// redeemPaid redeems the coupons that the events of a batch say orders were paid with. It
-// is done in the transaction that routes them, so once; a coupon that cannot be redeemed any
-// more changes nothing.
+// redeemPaid redeems the coupons that the events of a batch say orders were paid with. It is
+// done in the transaction that routes an event first, so once, whatever of the event is left
+// for later; a coupon that cannot be redeemed any more changes nothing.
 func (t *RouteTx) redeemPaid(ctx context.Context) error {
 	var (
 		hashes [][]byte
@@ -298,8 +297,9 @@ func (t *RouteTx) redeemPaid(ctx context.Context) error {
 		err    error
 	)
 	for i := range t.Intents {
-		e := t.Intents[i].Event
-		if e == nil || e.Type != campaign.EventOrderPaid || !bytes.Contains(e.Properties, []byte(`"`+campaign.PropertyCoupon+`"`)) {
+		in := &t.Intents[i]
+		e := in.Event
+		if in.Kind != IntentEvent || in.Again || e.Type != campaign.EventOrderPaid || !bytes.Contains(e.Properties, []byte(`"`+campaign.PropertyCoupon+`"`)) {
 			continue
 		}
 		order, code := paidWith(e.Properties)
@@ -334,7 +334,10 @@ func (t *RouteTx) redeemPaid(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range list {
+	for i, p := range list {
+		if i > 0 && list[i-1].ID == p.ID {
+			continue // an earlier order has it
+		}
 		if err := t.q.CloseCoupons(ctx, []int64{p.ID}, string(campaign.CouponRedeemed), p.Order, now); err != nil {
 			return err
 		}

@@ -511,6 +511,92 @@ func TestAPaidOrderRedeemsACoupon(t *testing.T) {
 	k.sound(t)
 }
 
+// An order that is told of late, and was paid with a code that has gone back to its pool since,
+// leaves the member alone who has it now; and an event is held against coupons once, although
+// some of it is left for later.
+func TestALateOrderLeavesAnothersCoupon(t *testing.T) {
+	s := open(t)
+	reward := coupons(campaign.CodesPool)
+	reward.Coupon.Returns = true
+	k, name := newTill(t, s, nil, 2, reward)
+	ctx := t.Context()
+	k.fill(t, name, name, 1)
+	code := name + "-000000"
+	give := func(row int64, key string) {
+		t.Helper()
+		if a, err := k.grant(ctx, []wish{{row, key, &reward}}, nil); err != nil || !a[0].OK || a[0].Piece.Code != code {
+			t.Fatalf("%+v, %v", a, err)
+		}
+	}
+	tell := func(id, order string, at time.Time) {
+		t.Helper()
+		properties := json.RawMessage(`{"order": "` + order + `", "coupon": "` + code + `"}`)
+		if _, err := s.StoreEvents(ctx, []campaign.Event{{ID: id, Type: campaign.EventOrderPaid, Member: name + "-1", Time: at, Properties: properties}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	route := func(later bool) {
+		t.Helper()
+		for n := 1; n > 0; {
+			var err error
+			if n, err = s.Route(ctx, 100, func(tx *store.RouteTx) error {
+				for i := range tx.Intents {
+					if later {
+						tx.Later(&tx.Intents[i])
+					}
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stands := func(want string) {
+		t.Helper()
+		if c, err := s.Coupon(ctx, code); err != nil || string(c.State)+" "+c.Member+" "+c.Order != want {
+			t.Errorf("%s %s %s, %v; want %s", c.State, c.Member, c.Order, err, want)
+		}
+	}
+	give(k.rows[0], "a")
+	hers := time.Now()
+	if _, err := s.Pool().Exec(ctx, `select close_coupons(array(select id from coupons where key = 'a'), 'expired', '', clock_timestamp())`); err != nil {
+		t.Fatal(err)
+	}
+	give(k.rows[1], "b")
+	tell("e-1", "o-1", hers)
+	route(false)
+	stands("granted " + name + "-2 ")
+	// Of two orders in a batch the one counts that could use it, though the other was before.
+	tell("e-2", "o-2", hers)
+	tell("e-3", "o-3", time.Now())
+	// But it is reserved for another at that time; when that is over, nobody comes back to it.
+	if _, err := s.ReserveCoupon(ctx, code, "o-4", time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	route(true)
+	if _, err := s.CancelCoupon(ctx, code, "o-4"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Pool().Exec(ctx, `update intents set due_at = clock_timestamp()`); err != nil {
+		t.Fatal(err)
+	}
+	route(false)
+	stands("granted " + name + "-2 ")
+	// Nor does what a campaign has still to give points for.
+	tell("e-4", "o-5", time.Now())
+	if _, err := s.Pool().Exec(ctx, `update intents set kind = 'points', campaign = $1`, name); err != nil {
+		t.Fatal(err)
+	}
+	route(false)
+	stands("granted " + name + "-2 ")
+	tell("e-5", "o-6", hers)
+	tell("e-6", "o-7", time.Now().Add(time.Second))
+	tell("e-7", "o-8", time.Now())
+	route(false)
+	stands("redeemed " + name + "-2 o-8")
+	k.sound(t)
+}
+
 // Where there is a key, codes stand sealed in the database and are found all the same.
 func TestCodesAreSealed(t *testing.T) {
 	s := open(t)

@@ -21,6 +21,8 @@ type Intent struct {
 	Campaign string
 	Event    *StoredEvent // kind event, team, referral and points
 	Created  time.Time
+	// Again says that it was routed before and done in part, see Later.
+	Again bool
 }
 
 // IntentKind is the sort of an intent.
@@ -107,7 +109,7 @@ func (t *RouteTx) load(ctx context.Context, rows []db.Intent) error {
 	var members, events []string
 	var news, referrals []int64
 	for _, r := range rows {
-		in := Intent{ID: r.ID, Kind: IntentKind(r.Kind), Created: r.CreatedAt, Campaign: r.Campaign}
+		in := Intent{ID: r.ID, Kind: IntentKind(r.Kind), Created: r.CreatedAt, Campaign: r.Campaign, Again: r.Parted}
 		if r.Member != nil {
 			in.Member = *r.Member
 			members = append(members, in.Member)

@@ -102,6 +102,7 @@ create table intents (
     created_at  timestamptz not null default now(),
     due_at      timestamptz not null default now(), -- not before; moved on by failures
     tries       int not null default 0,            -- how often it could not be decided
+    parted      boolean not null default false,    -- it was done in part, and is routed again for the rest
     reason      text not null default ''           -- why it is put aside; empty: it is not
 );
 -- One for each half of the router: a million starts that wait for Temporal must not

@@ -34,7 +34,7 @@ select d.id, d.kind, d.journey, d.slice, d.event
 delete from intents where id = any(sqlc.arg(ids)::bigint[]);
 
 -- name: PostponeIntents :exec
-update intents set due_at = clock_timestamp() + sqlc.arg(seconds)::double precision * interval '1 second'
+update intents set due_at = clock_timestamp() + sqlc.arg(seconds)::double precision * interval '1 second', parted = true
  where id = any(sqlc.arg(ids)::bigint[]);
 
 -- name: PutAside :exec
