@@ -85,7 +85,11 @@ func (s *Store) ResumeReward(ctx context.Context, name, reward string) error {
 	if _, err := s.queries.GetCampaign(ctx, name); err != nil {
 		return found(err, "campaign", name)
 	}
-	what, err := s.queries.ResumeReward(ctx, name, reward)
+	var what string
+	err := s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) (err error) {
+		what, err = q.ResumeReward(ctx, name, reward)
+		return err
+	})
 	switch {
 	case err != nil:
 		return translate(err, "resume the reward")

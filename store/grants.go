@@ -90,7 +90,7 @@ const holdLimitsSQL = `select pg_advisory_xact_lock_shared(budgets_lock(c)) from
 
 // holdLimits keeps the limits of campaigns as they are until the page is done. Who submits a
 // version takes this lock and then the stock; so who takes stock and may grant later has to
-// hold it as well. Who grants gets it in grant_rewards.
+// hold it as well. Who grants gets it in grant_rewards, or before he draws from a pool.
 func (p *PageTx) holdLimits(ctx context.Context, questions []Question, stock []int) error {
 	if len(stock) == 0 {
 		return nil
@@ -99,7 +99,11 @@ func (p *PageTx) holdLimits(ctx context.Context, questions []Question, stock []i
 	for _, i := range stock {
 		campaigns[questions[i].Of.row.Campaign] = true
 	}
-	_, err := p.conn.Exec(ctx, holdLimitsSQL, slices.Sorted(maps.Keys(campaigns)))
+	return p.holdLimitsOf(ctx, slices.Sorted(maps.Keys(campaigns))...)
+}
+
+func (p *PageTx) holdLimitsOf(ctx context.Context, campaigns ...string) error {
+	_, err := p.conn.Exec(ctx, holdLimitsSQL, campaigns)
 	return err
 }
 

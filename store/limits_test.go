@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -126,4 +128,81 @@ func TestASubmissionWaitsWithNothingInItsHands(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A reward is resumed though PostgreSQL breaks it off once, as it does with whoever waits in a
+// circle.
+func TestResumingARewardIsTriedAgain(t *testing.T) {
+	s := open(t)
+	k, name := newTill(t, s, nil, 1, campaign.Reward{Name: "gift", Points: 10, Budget: 100, PauseAt: 50})
+	if _, err := s.Pool().Exec(t.Context(), `
+		create sequence tries;
+		create function breaks() returns trigger language plpgsql as $$
+		begin
+			if nextval('tries') = 1 then
+				raise exception 'broken off' using errcode = 'deadlock_detected';
+			end if;
+			return new;
+		end $$;
+		create trigger breaks before update on budgets for each row execute function breaks()`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ResumeReward(t.Context(), name, "gift"); err != nil {
+		t.Error(err)
+	}
+	if n := k.number(t, `select available from reward_budgets where campaign = $1`, name); n != 100 {
+		t.Errorf("%d points are left, want 100", n)
+	}
+	k.sound(t)
+}
+
+// Who draws from a pool while a version is submitted waits with nothing of it in his hands: others
+// who hold the limits draw from it, and whoever submits waits for them.
+func TestWhoDrawsFromAPoolHoldsTheLimitsFirst(t *testing.T) {
+	s := open(t)
+	reward := coupons(campaign.CodesPool)
+	k, name := newTill(t, s, nil, 1, reward)
+	k.fill(t, name, name, 3)
+	tx, err := s.Pool().Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	// As a submission holds them.
+	if _, err := tx.Exec(t.Context(), `select pg_advisory_xact_lock(budgets_lock($1))`, name); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		a, err := k.grant(t.Context(), wishesOf(k, name, &reward), nil)
+		if err == nil && !a[0].OK {
+			err = fmt.Errorf("%+v", a)
+		}
+		done <- err
+	}()
+	until(t, "the grant waits for the limits", func() bool { return waitsForLimits(t, s) })
+	for _, sql := range []string{
+		`select from ledger_accounts a join coupon_pools p on p.id = a.budget where p.campaign = $1 for update of a nowait`,
+		`select from coupons where campaign = $1 for update nowait`,
+	} {
+		if _, err := s.Pool().Exec(t.Context(), sql, name); err != nil {
+			t.Errorf("it waits with something in its hands: %v", err)
+		}
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	k.sound(t)
+}
+
+func waitsForLimits(t *testing.T, s *store.Store) (waits bool) {
+	t.Helper()
+	if err := s.Pool().QueryRow(t.Context(), `select exists (select from pg_locks where locktype = 'advisory' and not granted
+		and database = (select oid from pg_database where datname = current_database()))`).Scan(&waits); err != nil {
+		t.Fatal(err)
+	}
+	return waits
 }

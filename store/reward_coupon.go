@@ -54,6 +54,11 @@ func prepareCoupons(ctx context.Context, p *PageTx, g *grants, list []*granting)
 			continue
 		}
 		first := pooled[0]
+		// Who changes budgets waits for all who grant, and those who come behind him wait for
+		// him: so nobody waits there with a pool in hand.
+		if err := p.holdLimitsOf(ctx, g.campaign); err != nil {
+			return err
+		}
 		d := &drawn{}
 		var pool *int64
 		if err := p.conn.QueryRow(ctx, drawCodesSQL, g.campaign, first.of.Name, g.members[0], len(pooled), first.key).Scan(&pool, &d.accounts, &d.amounts, &d.codes); err != nil {
