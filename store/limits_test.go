@@ -198,6 +198,56 @@ func TestWhoDrawsFromAPoolHoldsTheLimitsFirst(t *testing.T) {
 	k.sound(t)
 }
 
+// A piece that goes back into stock waits for a version that is being submitted, and the other
+// way round: a limit that is new starts from what is taken then.
+func TestAPieceGoesBackUnderTheLimits(t *testing.T) {
+	p, s := newShop(t, 5, 2, 2)
+	ctx := t.Context()
+	for i := range s {
+		p.pays(s[i], fmt.Sprint("o-", i), "100.00", p.now())
+	}
+	// As if there had been no limit so far.
+	if _, err := p.Pool().Exec(ctx, `delete from offer_stock`); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.says("back", "order.refunded", s[0].member, p.now(), `{"order":"o-0","refund":"r-1"}`); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := p.Pool().Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+	if _, err := tx.Exec(ctx, `select pg_advisory_xact_lock(budgets_lock('together'))`); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- p.look(ctx, p.taker, s[0].row) }()
+	until(t, "the refund waits for the limits", func() bool {
+		select {
+		case err := <-done:
+			t.Fatalf("the refund did not wait: %v", err)
+			return true
+		default:
+			return waitsForLimits(t, p.Store)
+		}
+	})
+	// As SetStock does.
+	if _, err := tx.Exec(ctx, `insert into offer_stock (campaign, offer, stock, taken)
+		select 'together', 'card', 5, count(*) from offers where campaign = 'together' and state = 'taken' and not restocked
+		on conflict (campaign, offer) do update set stock = excluded.stock`); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	p.stock(1, 0)
+	p.examined()
+}
+
 func waitsForLimits(t *testing.T, s *store.Store) (waits bool) {
 	t.Helper()
 	if err := s.Pool().QueryRow(t.Context(), `select exists (select from pg_locks where locktype = 'advisory' and not granted

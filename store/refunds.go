@@ -131,6 +131,11 @@ func (t *TurnTx) saveRefunds(_ int, d *campaign.Decision) error {
 		}
 	}
 	for _, o := range d.OfferRefunds {
+		if o.Restock {
+			if err := q.HoldLimits(context.Background(), t.row.Campaign); err != nil {
+				return err
+			}
+		}
 		if err := q.RefundOffer(context.Background(), o.At, o.Restock, o.ID); err != nil {
 			return err
 		}

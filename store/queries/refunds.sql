@@ -1,3 +1,7 @@
+-- name: HoldLimits :exec
+-- As whoever takes stock holds them: a limit that is new counts what is taken.
+select pg_advisory_xact_lock_shared(budgets_lock(sqlc.arg(campaign)));
+
 -- name: RefundOffer :exec
 -- Once: its order has gone back as a whole.
 with back as (
