@@ -295,10 +295,16 @@ func (s *Store) sealIdentities(ctx context.Context, have *sealer) error {
 	}
 }
 
+// One that another row has sealed already stays as it is, and is found by what it is.
+const sealCouponsSQL = `
+update coupons c set code = i.code, hash = i.hash, sealed = true
+  from unnest($1::bigint[], $2::bytea[], $3::bytea[]) as i (id, code, hash)
+ where c.id = i.id and not exists (select from coupons x where x.hash = i.hash)`
+
 func (s *Store) sealCoupons(ctx context.Context, have *sealer) error {
 	for after := int64(0); ; {
 		var page []db.PlainCouponsRow
-		err := s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) (err error) {
+		err := s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) (err error) {
 			if page, err = q.PlainCoupons(ctx, after); err != nil || len(page) == 0 {
 				return err
 			}
@@ -307,7 +313,8 @@ func (s *Store) sealCoupons(ctx context.Context, have *sealer) error {
 				ids[i], hashes[i] = r.ID, have.hashOfCode(string(r.Code))
 				codes[i], _ = have.sealCode(r.Campaign, r.Reward, string(r.Code))
 			}
-			return q.SealCoupons(ctx, ids, codes, hashes)
+			_, err = tx.Exec(ctx, sealCouponsSQL, ids, codes, hashes)
+			return err
 		})
 		if err != nil {
 			return translate(err, "seal the codes of coupons")

@@ -460,10 +460,12 @@ func (q *Queries) PokeSlices(ctx context.Context, campaign string) error {
 }
 
 const releasePoints = `-- name: ReleasePoints :exec
-update intents set due_at = clock_timestamp() where kind = 'points' and campaign = $1
+update intents set due_at = clock_timestamp() where kind = 'points' and campaign = $1 and due_at = 'infinity'
 `
 
 // What happened while it was paused gives points now. One that is over gives none any more.
+// A router that holds one waits for the campaign's row, so only those are looked for that no
+// router has: they are not due.
 func (q *Queries) ReleasePoints(ctx context.Context, campaign string) error {
 	_, err := q.db.Exec(ctx, releasePoints, campaign)
 	return err

@@ -239,6 +239,17 @@ func (q *Queries) GrantMember(ctx context.Context, key string) (string, error) {
 	return member, err
 }
 
+const hasPlainCoupons = `-- name: HasPlainCoupons :one
+select exists (select from coupons where not sealed)
+`
+
+func (q *Queries) HasPlainCoupons(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, hasPlainCoupons)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const lockCoupon = `-- name: LockCoupon :one
 select c.id, c.campaign, c.reward, c.hash, c.code, c.sealed, c.pooled, c.state, c.leases, c.key, c.member, c.returns, c.value, c.currency, c.granted_at, c.ends_at, c.order_id, c.span, c.reserved_at, c.held_until, c.closed_at, k.clock_factor, k.clock_real, k.clock_start, clock_timestamp()::timestamptz as now
   from coupons c join campaigns k on k.name = c.campaign
@@ -367,6 +378,42 @@ func (q *Queries) MemberCoupons(ctx context.Context, member string) ([]MemberCou
 			&i.ClockReal,
 			&i.ClockStart,
 			&i.Now,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const plainCoupons = `-- name: PlainCoupons :many
+select id, campaign, reward, code from coupons where not sealed and id > $1 order by id limit 500 for update
+`
+
+type PlainCouponsRow struct {
+	ID       int64
+	Campaign string
+	Reward   string
+	Code     []byte
+}
+
+func (q *Queries) PlainCoupons(ctx context.Context, after int64) ([]PlainCouponsRow, error) {
+	rows, err := q.db.Query(ctx, plainCoupons, after)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PlainCouponsRow{}
+	for rows.Next() {
+		var i PlainCouponsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Campaign,
+			&i.Reward,
+			&i.Code,
 		); err != nil {
 			return nil, err
 		}

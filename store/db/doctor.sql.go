@@ -208,9 +208,10 @@ func (q *Queries) DoctorGrants(ctx context.Context) (int64, error) {
 
 const doctorIntents = `-- name: DoctorIntents :one
 select count(*)::bigint as waiting,
-       (count(*) filter (where reason = '' and due_at < 'infinity' and created_at < clock_timestamp() - case kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '' and due_at < 'infinity')), 0)::float8 as oldest_seconds
-  from intents
+       (count(*) filter (where i.reason = '' and i.due_at < 'infinity'
+           and i.since < clock_timestamp() - case i.kind when 'recheck' then interval '1 hour' else interval '1 minute' end))::bigint as stuck,
+       greatest(0, coalesce(extract(epoch from clock_timestamp() - min(i.since) filter (where i.reason = '' and i.due_at < 'infinity')), 0))::float8 as oldest_seconds
+  from (select kind, reason, due_at, case kind when 'points' then greatest(created_at, due_at) else created_at end as since from intents) i
 `
 
 type DoctorIntentsRow struct {
@@ -220,7 +221,7 @@ type DoctorIntentsRow struct {
 }
 
 // That a whole campaign looks again may take its time, and lets everything else go first. What
-// is put aside is told by itself.
+// is put aside is told by itself, and what was held for a pause waits since its campaign goes on.
 func (q *Queries) DoctorIntents(ctx context.Context) (DoctorIntentsRow, error) {
 	row := q.db.QueryRow(ctx, doctorIntents)
 	var i DoctorIntentsRow
@@ -330,7 +331,8 @@ func (q *Queries) DoctorPostings(ctx context.Context) (int64, error) {
 }
 
 const doctorPostponed = `-- name: DoctorPostponed :many
-select id, kind from intents where due_at > clock_timestamp() + interval '10 minutes' and kind <> 'points' order by id
+select i.id, i.kind from intents i left join campaigns c on c.name = i.campaign
+ where i.due_at > clock_timestamp() + interval '10 minutes' and (i.kind <> 'points' or c.state is distinct from 'paused') order by i.id
 `
 
 type DoctorPostponedRow struct {
@@ -338,7 +340,8 @@ type DoctorPostponedRow struct {
 	Kind string
 }
 
-// The router puts nothing off for longer than eight minutes.
+// The router puts nothing off for longer than eight minutes, but for what waits for a paused
+// campaign to give points for it.
 func (q *Queries) DoctorPostponed(ctx context.Context) ([]DoctorPostponedRow, error) {
 	rows, err := q.db.Query(ctx, doctorPostponed)
 	if err != nil {

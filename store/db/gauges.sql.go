@@ -66,7 +66,8 @@ func (q *Queries) GaugeBudgets(ctx context.Context, most int32) ([]GaugeBudgetsR
 
 const gaugeIntents = `-- name: GaugeIntents :many
 select kind, (count(*) filter (where reason = '' and due_at < 'infinity'))::bigint as waiting, (count(*) filter (where reason <> ''))::bigint as aside,
-       coalesce(extract(epoch from clock_timestamp() - min(created_at) filter (where reason = '' and due_at < 'infinity')), 0)::float8 as oldest_seconds
+       greatest(0, coalesce(extract(epoch from clock_timestamp() - min(case kind when 'points' then greatest(created_at, due_at) else created_at end)
+           filter (where reason = '' and due_at < 'infinity')), 0))::float8 as oldest_seconds
   from intents group by kind
 `
 
@@ -77,6 +78,7 @@ type GaugeIntentsRow struct {
 	OldestSeconds float64
 }
 
+// What was held for a pause waits for the router since its campaign goes on.
 func (q *Queries) GaugeIntents(ctx context.Context) ([]GaugeIntentsRow, error) {
 	rows, err := q.db.Query(ctx, gaugeIntents)
 	if err != nil {

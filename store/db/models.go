@@ -225,6 +225,7 @@ type Intent struct {
 	CreatedAt time.Time
 	DueAt     time.Time
 	Tries     int32
+	Parted    bool
 	Reason    string
 }
 

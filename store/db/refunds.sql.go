@@ -92,6 +92,16 @@ func (q *Queries) DoctorClawbacks(ctx context.Context) (int64, error) {
 	return wrong, err
 }
 
+const holdLimits = `-- name: HoldLimits :exec
+select pg_advisory_xact_lock_shared(budgets_lock($1))
+`
+
+// As whoever takes stock holds them: a limit that is new counts what is taken.
+func (q *Queries) HoldLimits(ctx context.Context, campaign string) error {
+	_, err := q.db.Exec(ctx, holdLimits, campaign)
+	return err
+}
+
 const noteOrderGrant = `-- name: NoteOrderGrant :exec
 insert into order_grants (grant_key, journey, order_id) values ($1, $2, $3)
 `

@@ -250,7 +250,7 @@ func (q *Queries) IntentsToDeliver(ctx context.Context, most int32) ([]IntentsTo
 }
 
 const intentsToRoute = `-- name: IntentsToRoute :many
-select id, kind, campaign, member, event, journey, slice, created_at, due_at, tries, reason from intents where kind in ('event', 'member', 'team', 'referral', 'points') and due_at <= statement_timestamp()
+select id, kind, campaign, member, event, journey, slice, created_at, due_at, tries, parted, reason from intents where kind in ('event', 'member', 'team', 'referral', 'points') and due_at <= statement_timestamp()
  order by due_at, id limit $1 for update skip locked
 `
 
@@ -276,6 +276,7 @@ func (q *Queries) IntentsToRoute(ctx context.Context, most int32) ([]Intent, err
 			&i.CreatedAt,
 			&i.DueAt,
 			&i.Tries,
+			&i.Parted,
 			&i.Reason,
 		); err != nil {
 			return nil, err
@@ -360,7 +361,7 @@ func (q *Queries) OtherSliceIntents(ctx context.Context, slices []int32) ([]Othe
 }
 
 const postponeIntents = `-- name: PostponeIntents :exec
-update intents set due_at = clock_timestamp() + $1::double precision * interval '1 second'
+update intents set due_at = clock_timestamp() + $1::double precision * interval '1 second', parted = true
  where id = any($2::bigint[])
 `
 

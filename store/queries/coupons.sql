@@ -69,12 +69,6 @@ select id from coupons where id = any(sqlc.arg(ids)::bigint[]) and state = 'gran
 -- name: PlainCoupons :many
 select id, campaign, reward, code from coupons where not sealed and id > sqlc.arg(after) order by id limit 500 for update;
 
--- name: SealCoupons :exec
--- One that another row has sealed already stays as it is, and is found by what it is.
-update coupons c set code = i.code, hash = i.hash, sealed = true
-  from unnest(sqlc.arg(ids)::bigint[], sqlc.arg(codes)::bytea[], sqlc.arg(hashes)::bytea[]) as i (id, code, hash)
- where c.id = i.id and not exists (select from coupons x where x.hash = i.hash);
-
 -- name: HasPlainCoupons :one
 select exists (select from coupons where not sealed);
 
