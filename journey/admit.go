@@ -28,7 +28,7 @@ func (r *runner) horizon() time.Time {
 // hearsUntil is horizon, and longer where an order that is known may be refunded.
 func (r *runner) hearsUntil() time.Time {
 	h := r.horizon()
-	if h.IsZero() || len(r.pl.refunds) == 0 || !r.mayGoBack() {
+	if h.IsZero() || !r.hearsRefunds() || !r.mayGoBack() {
 		return h
 	}
 	return r.s.Ended.Add(refundsAfterEnd)

@@ -94,7 +94,7 @@ func (r *runner) listens() []string {
 		types = append(types, campaign.EventReviewDecided)
 	}
 	if r.s.Outcome == "" || r.mayGoBack() {
-		types = append(types, r.pl.refunds...)
+		types = append(append(types, r.pl.refunds...), r.s.Refunds...)
 	}
 	for _, m := range r.s.Missed {
 		n := r.pl.nodes[m.Step]

@@ -20,7 +20,7 @@ type Migration struct {
 	digest   string
 	choices  map[string]campaign.MigrationChoice // by step of the version that is left
 	match    map[string]string
-	types    []string
+	fed      [carriesAll + 1][]string // types of events, by what a state has brought along
 	needs    []campaign.Behaviour
 }
 
@@ -33,18 +33,20 @@ func NewMigration(from, to *Program, journey string, version int, digest string,
 		return nil, err
 	}
 	m := &Migration{from: from, to: to, old: old, version: version, digest: digest, choices: map[string]campaign.MigrationChoice{}}
-	m.types, m.needs = slices.Clone(old.types), slices.Clone(old.needs)
+	types := old.types
+	m.needs = slices.Clone(old.needs)
 	if m.new = to.plans[journey]; m.new != nil {
 		m.match = Match(old.Journey, m.new.Journey)
-		m.types = append(m.types, m.new.types...)
-		slices.Sort(m.types)
-		m.types = slices.Compact(m.types)
+		types = append(slices.Clone(types), m.new.types...)
+		slices.Sort(types)
+		types = slices.Compact(types)
 		for _, b := range m.new.needs {
 			if !slices.Contains(m.needs, b) {
 				m.needs = append(m.needs, b)
 			}
 		}
 	}
+	m.fed = feeds(types)
 	for _, c := range choices {
 		if c.Do == campaign.MigrationMove && (m.new == nil || m.new.nodes[c.To] == nil) {
 			return nil, campaign.Errorf(campaign.CodeInvalid, "journey %s has no step %s in version %d", journey, c.To, version)
@@ -54,9 +56,14 @@ func NewMigration(from, to *Program, journey string, version int, digest string,
 	return m, nil
 }
 
-// Needs is Program.Needs of a turn that migrates: what both versions need.
-func (m *Migration) Needs() (types []string, behaviours []campaign.Behaviour) {
-	return m.types, m.needs
+// NeedsIn is Program.NeedsIn of a turn that migrates: what both versions need, and what the
+// journey carries in any of the states in which it stands or stood.
+func (m *Migration) NeedsIn(states ...*State) (types []string, behaviours []campaign.Behaviour) {
+	carried := 0
+	for _, s := range states {
+		carried |= s.carries()
+	}
+	return m.fed[carried], m.needs
 }
 
 // First is the step at which a journey begins that has not taken a turn yet.
@@ -218,6 +225,7 @@ func (m *Migration) move(r *runner, to string, running bool) {
 
 	in, left := *r.in, r.in.Version
 	in.Version = m.version
+	r.s.Refunds = r.refundsBroughtTo(m.new)
 	r.p, r.pl, r.in, r.steps = m.to, m.new, &in, 0
 	m.rename(r)
 	m.leaveRounds(r, to, goesOn)

@@ -48,7 +48,7 @@ func (w *world) migrateBy(now time.Time, to *journey.Program,
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	types, questions := m.Needs()
+	types, questions := m.NeedsIn(&w.state)
 	d := w.take(now, types, questions, func(s journey.State, in journey.Input) (campaign.Decision, *campaign.Ask, error) {
 		return step(m, s, in)
 	}, nil)
@@ -391,7 +391,7 @@ func (w *world) back(now time.Time, to *journey.Program, version int, m *campaig
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	types, questions := reversal.Needs()
+	types, questions := reversal.NeedsIn(&w.state, &before)
 	d := w.take(now, types, questions, reversal.Back(before, running), nil)
 	if d.Migrated.Moves() {
 		w.p, w.version = to, version

@@ -39,9 +39,10 @@ type plan struct {
 	first      string
 	nodes      map[string]*node
 	labels     map[string]string
-	starts     []*rules.Expr // beside Journey.Starts; nil: no condition
-	goal, exit *rules.Expr   // nil: no condition
-	types      []string      // every event type that may matter to it
+	starts     []*rules.Expr            // beside Journey.Starts; nil: no condition
+	goal, exit *rules.Expr              // nil: no condition
+	types      []string                 // every event type that may matter to it
+	fed        [carriesAll + 1][]string // types, by what a state has brought along
 	needs      []campaign.Behaviour
 	scope      rules.Scope // of the steps' conditions and values
 	startNeeds []campaign.Behaviour
@@ -173,6 +174,7 @@ func (c *compiler) plan(j *campaign.Journey) *plan {
 	}
 	slices.Sort(pl.types)
 	pl.types = slices.Compact(pl.types)
+	pl.fed = feeds(pl.types)
 	return pl
 }
 
@@ -327,7 +329,8 @@ func union[T interface {
 }
 
 // Needs says what a turn of a journey must be given: the event types whose events it
-// may have to judge, and the questions about past behaviour that its rules ask.
+// may have to judge, and the questions about past behaviour that its rules ask. One that may
+// have been brought from another version needs more: see NeedsIn.
 func (p *Program) Needs(journey string) (types []string, behaviours []campaign.Behaviour, err error) {
 	pl, err := p.plan(journey)
 	if err != nil {

@@ -107,7 +107,7 @@ func (r *runner) paidBy(e *campaign.Event, o *Offer) string {
 // pays is paidBy for an event of any type.
 func (r *runner) pays(e *campaign.Event, o *Offer) string {
 	p, ok := campaign.PaymentOf(e, r.p.def.Currency)
-	if !ok || len(r.pl.refunds) == 0 {
+	if !ok || !r.hearsRefunds() {
 		return ""
 	}
 	order := r.orderOf(p.Order)
@@ -136,7 +136,7 @@ func (r *runner) pays(e *campaign.Event, o *Offer) string {
 
 // refundIn reads which order an event takes back; ok is false for every other event.
 func (r *runner) refundIn(e *campaign.Event) (id string, refund Refund, ok bool) {
-	if !slices.Contains(r.pl.refunds, e.Type) {
+	if !r.isRefund(e.Type) {
 		return "", Refund{}, false
 	}
 	p, ok := campaign.PaymentOf(e, r.p.def.Currency)

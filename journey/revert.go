@@ -98,6 +98,7 @@ func (m *Migration) back(r *runner, before State, running bool) {
 
 	visit, goal, cursor := max(r.s.Visit, before.Visit), r.s.Goal || before.Goal, r.s.Cursor
 	orders, goalOrder := r.s.Orders, max(r.s.GoalOrder, before.GoalOrder)
+	refunds := append(r.refundsBroughtTo(m.new), before.Refunds...)
 	in := *r.in
 	in.Version = m.version
 	back := newRunner(m.to, m.new, before, &in) // a copy of the state, so that it may be run again
@@ -110,6 +111,8 @@ func (m *Migration) back(r *runner, before State, running bool) {
 	}
 	back.s.Visit, back.s.Goal, back.s.Cursor = visit, goal, cursor
 	back.s.Orders, back.s.GoalOrder = orders, goalOrder // what was granted stays granted, and can go back
+	slices.Sort(refunds)
+	back.s.Refunds = slices.Compact(refunds)
 	*r = *back
 	if running {
 		r.live()

@@ -48,7 +48,7 @@ func (r *runner) enterRefer(n *node) {
 func (r *runner) referred(n *node, e *campaign.Event) (moved bool) {
 	ref := r.s.Referral
 	switch {
-	case slices.Contains(r.pl.refunds, e.Type):
+	case r.isRefund(e.Type):
 		return r.unreferred(n, e)
 	case ref.State == campaign.ReferralBound && r.qualifies(n, e):
 		return r.qualified(n, e)
@@ -300,7 +300,7 @@ func (r *runner) vest(n *node) {
 // the rewards back.
 func (r *runner) mayUnvest(e *campaign.Event) bool {
 	ref := r.s.Referral
-	if ref == nil || ref.State != campaign.ReferralVested || !slices.Contains(r.pl.refunds, e.Type) {
+	if ref == nil || ref.State != campaign.ReferralVested || !r.isRefund(e.Type) {
 		return false
 	}
 	order := r.orderOf(ref.Order)

@@ -137,9 +137,14 @@ func enter(t testing.TB, p *journey.Program, name string, events ...campaign.Eve
 // turn takes one turn at a moment.
 func (w *world) turn(now time.Time) campaign.Decision {
 	w.t.Helper()
-	types, questions, err := w.p.Needs(w.id.Journey)
+	types, questions, err := w.p.NeedsIn(w.id.Journey, &w.state)
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	for _, name := range w.listens {
+		if !slices.Contains(types, name) {
+			w.t.Fatalf("the journey listens to %s, and is not told of it: %v", name, types)
+		}
 	}
 	step, inMemory := w.p.Turn, w.p.TurnState
 	if w.done != "" {

@@ -198,13 +198,17 @@ func (t *Taker) take(ctx context.Context, page *store.PageTx, list []*one) error
 }
 
 func (o *one) need() (*store.Need, error) {
-	types, questions, err := o.program.Needs(o.j.ID.Journey)
+	types, questions, err := o.program.NeedsIn(o.j.ID.Journey, &o.state)
 	if err != nil {
 		return nil, err
 	}
 	programs := []*journey.Program{o.program}
 	if o.migration != nil {
-		types, questions = o.migration.Needs()
+		stood := []*journey.State{&o.state}
+		if o.before != nil {
+			stood = append(stood, o.before)
+		}
+		types, questions = o.migration.NeedsIn(stood...)
 		programs = append(programs, o.to)
 	}
 	n := &store.Need{Turn: o.tx, Types: types, Since: o.state.Since, Behaviour: questions}
