@@ -59,10 +59,11 @@ type PageTx struct {
 	turns  map[int64]*TurnTx
 	sealer func(context.Context) (*sealer, error)
 
-	rest    pgx.Batch // statements for single rows
-	queued  *db.Queries
-	columns columns
-	news    bool // for routers, once it is committed
+	rest     pgx.Batch // statements for single rows
+	queued   *db.Queries
+	columns  columns
+	reopened []string // offers, by the statements for single rows
+	news     bool     // for routers, once it is committed
 
 	with []string        // members who are locked beside those of the journeys
 	held map[string]bool // everybody who is locked

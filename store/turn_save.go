@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +68,7 @@ func (t *TurnTx) saveOffers(turn int, d *campaign.Decision) error {
 			if err := t.page.queued.ReopenOffer(context.Background(), o.ID); err != nil {
 				return err
 			}
+			t.page.reopened = append(t.page.reopened, o.ID)
 			continue
 		}
 		t.claim(o.Key, "offer", "settled", turn)
@@ -80,8 +82,8 @@ func (t *TurnTx) saveOffers(turn int, d *campaign.Decision) error {
 	return nil
 }
 
-// closeOffer gives an offer its last state. One that opened in this very turn is not
-// in the table yet and is closed after it has been.
+// closeOffer gives an offer its last state. One that opened in this very turn, or opened
+// again, is not open in the table yet and is closed after it has been.
 func (t *TurnTx) closeOffer(o *campaign.OfferEffect) {
 	var (
 		order *string
@@ -90,13 +92,11 @@ func (t *TurnTx) closeOffer(o *campaign.OfferEffect) {
 	if o.State == campaign.OfferTaken {
 		order, paid = &o.Order, &o.Paid.Minor
 	}
-	for _, id := range t.page.columns.offers.id {
-		if id == o.ID {
-			_ = t.page.queued.CloseOffer(context.Background(), db.CloseOfferParams{
-				ID: o.ID, State: string(o.State), ClosedAt: orNull(o.ClosedAt), OrderID: order, Paid: paid,
-			}) // only queued
-			return
-		}
+	if slices.Contains(t.page.columns.offers.id, o.ID) || slices.Contains(t.page.reopened, o.ID) {
+		_ = t.page.queued.CloseOffer(context.Background(), db.CloseOfferParams{
+			ID: o.ID, State: string(o.State), ClosedAt: orNull(o.ClosedAt), OrderID: order, Paid: paid,
+		}) // only queued
+		return
 	}
 	c := &t.page.columns.closes
 	c.id, c.state, c.closed = append(c.id, o.ID), append(c.state, string(o.State)), append(c.closed, orNull(o.ClosedAt))
