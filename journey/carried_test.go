@@ -174,3 +174,43 @@ func TestNeedsInAState(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A refund that overtakes its payment counts behind the journey's end too: of an order for an
+// offer without a lock, and of one that was the goal before the end and is told late.
+func TestRefundThatOvertakesThePaymentBehindTheEnd(t *testing.T) {
+	t.Parallel()
+	unlocked, _, _ := strings.Cut(strings.ReplaceAll(refunds, `list_price: 150, lock: 48h, `, ""), "        taken:")
+	visit := noon.Add(time.Hour)
+	ends := visit.Add(48 * time.Hour)
+	for name, c := range map[string]struct {
+		source       string
+		paid, stored time.Time
+		want         string
+	}{
+		"an offer without a lock": {unlocked, ends, ends.Add(2 * time.Hour), "offer card back, restock true"},
+		"the goal":                {refunds, ends.Add(-time.Hour), ends.Add(2 * time.Hour), "goal back 10000, whole true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			order := paid("card", "card", "100.00", c.paid)
+			order.Stored = c.stored
+			back := refund("r", "o-card", "", c.paid.Add(time.Minute))
+			back.Stored = c.stored.Add(-time.Hour)
+			w := enter(t, compile(t, c.source), "main", paid("trial", "trial", "9.90", noon), event("v", "visited", visit, `{}`), order, back)
+			w.punctual(c.stored.Add(-time.Minute))
+			if w.done == "" || !slices.Contains(w.listens, campaign.EventOrderRefunded) {
+				t.Fatalf("ended as %q, and listens to %v\n%s", w.done, w.listens, w.story())
+			}
+			w.punctual(noon.Add(10 * day))
+			if !slices.Contains(w.books(), c.want) {
+				t.Errorf("%q, want %q among them\n%s", w.books(), c.want, w.story())
+			}
+		})
+	}
+	// Where no order means anything any more, nothing is kept.
+	w := enter(t, compile(t, refunds), "main", paid("trial", "trial", "9.90", noon), event("v", "visited", visit, `{}`),
+		paid("card", "card", "100.00", visit.Add(time.Hour)), refund("r", "o-other", "", noon.Add(20*day)))
+	if w.punctual(noon.Add(30 * day)); w.done == "" || slices.ContainsFunc(w.state.Orders, func(o journey.Order) bool { return o.ID == "o-other" }) {
+		t.Errorf("ended as %q, and keeps %+v", w.done, w.state.Orders)
+	}
+}

@@ -93,7 +93,7 @@ func (r *runner) listens() []string {
 	if r.hasDoubts() {
 		types = append(types, campaign.EventReviewDecided)
 	}
-	if r.s.Outcome == "" || r.mayGoBack() {
+	if r.mayBePaid() || r.mayGoBack() {
 		types = append(append(types, r.pl.refunds...), r.s.Refunds...)
 	}
 	for _, m := range r.s.Missed {

@@ -159,8 +159,8 @@ func (r *runner) refunded(e *campaign.Event) {
 	}
 	order := r.orderOf(id)
 	switch {
-	case order == nil && r.s.Outcome != "":
-		return // no order moves a journey that is over
+	case order == nil && !r.mayBePaid():
+		return // no order means anything any more
 	case order == nil:
 		r.addOrder(Order{ID: id, Waiting: []Refund{refund}})
 	case order.Paid == nil:
@@ -210,6 +210,13 @@ func (r *runner) goesBack(order *Order, refund *Refund) {
 	}
 	r.goalBack(order)
 	r.offerBack(order)
+}
+
+// mayBePaid reports whether an order that is not known yet may still mean something to the
+// journey. One that is over may be paid for an offer without a lock, or may have had its goal
+// reached before its end by what is told late.
+func (r *runner) mayBePaid() bool {
+	return r.s.Outcome == "" || len(r.s.Open) > 0 || !r.s.Goal && r.pl.Goal != nil && r.pl.Goal.Event == campaign.EventOrderPaid
 }
 
 // mayGoBack reports whether a refund of an order would take anything back, or is what the
