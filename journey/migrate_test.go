@@ -443,3 +443,27 @@ func TestMigrateThereAndBack(t *testing.T) {
 		t.Errorf("%+v %s", b, w.done)
 	}
 }
+
+// Who pays for an offer that a move opened is seen by a person, though the move was taken back:
+// whether she paid before that or after, and however often it was done.
+func TestMigrateBackFromAnOffer(t *testing.T) {
+	t.Parallel()
+	old := stepsOf(t, locked)
+	to := stepsOf(t, "- offer: open\n- wait: 10d\n- end: new")
+	for _, running := range []bool{true, false} {
+		for _, after := range []time.Duration{7 * time.Minute, 30 * time.Minute, 5 * time.Hour} {
+			w := stepwise(t, locked, paid("o", "open", "49", noon.Add(after)))
+			w.turn(noon)
+			for _, at := range []time.Duration{5 * time.Minute, 15 * time.Minute} {
+				m := w.migrate(noon.Add(at), to, moveTo("1", "1"))
+				if b := w.back(noon.Add(at+5*time.Minute), old, 1, m, running); !b.Moves() {
+					t.Fatalf("%+v\n%s", b, w.story())
+				}
+			}
+			w.on(noon.Add(20*time.Minute), noon.Add(day))
+			if w.done != "lapsed" || len(w.reviews) != 1 || len(w.state.Closed) != 3 {
+				t.Errorf("paid %s later: %s, reviews %v, closed %+v\n%s", after, w.done, w.reviews, w.state.Closed, w.story())
+			}
+		}
+	}
+}

@@ -111,6 +111,7 @@ func (m *Migration) back(r *runner, before State, running bool) {
 	}
 	back.s.Visit, back.s.Goal, back.s.Cursor = visit, goal, cursor
 	back.s.Orders, back.s.GoalOrder = orders, goalOrder // what was granted stays granted, and can go back
+	back.s.Closed = lastN(append(back.s.Closed, m.opened(r, &before)...), keepClosed)
 	slices.Sort(refunds)
 	back.s.Refunds = slices.Compact(refunds)
 	*r = *back
@@ -137,6 +138,19 @@ func (m *Migration) leaveOffers(r *runner, before *State) {
 		r.closeOffer(&o, campaign.Money{}, campaign.ReasonMigrated)
 		r.trace(campaign.TraceOfferWithdraw, o.Step, "offer", o.Name)
 	}
+}
+
+// opened are the offers that opened and closed since the move. Who pays for one of them all
+// the same is seen by a person.
+func (m *Migration) opened(r *runner, before *State) (list []Offer) {
+	for _, o := range r.s.Closed {
+		is := func(b Offer) bool { return b.ID == o.ID }
+		if !slices.ContainsFunc(before.Closed, is) && !slices.ContainsFunc(before.stands(), is) {
+			o.Step = m.match[o.Step]
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // reopen opens what the move closed.
