@@ -196,7 +196,8 @@ const (
 	TeamTwice     = "in_team_already"
 )
 
-// TeamOrderTwice is why an order gives no place: it has, or had, one already.
+// TeamOrderTwice is why an order gives no place and takes no offer: it has, or had, a place
+// already, or it has taken another offer of that name.
 const TeamOrderTwice = "order_counted"
 
 // TeamNoOrder is why what was paid gives no place: the event does not say which order it is,

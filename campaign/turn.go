@@ -177,6 +177,9 @@ type TakeAsk struct {
 	// for the offer is hers then. Order is the one that takes it.
 	ID    string
 	Order string
+	// Full says that the member may take no more. Nothing is taken then; what is asked is
+	// whether the order counts already.
+	Full bool
 }
 
 // Stock is the offer whose stock an ask is about; empty: none.

@@ -214,3 +214,50 @@ func TestRefundThatOvertakesThePaymentBehindTheEnd(t *testing.T) {
 		t.Errorf("ended as %q, and keeps %+v", w.done, w.state.Orders)
 	}
 }
+
+// An order that took an offer in another journey takes none of that name in this one, and
+// nobody is asked about it; whether the member may take more or not.
+func TestAnOrderThatTookAnotherOffer(t *testing.T) {
+	t.Parallel()
+	visit := noon.Add(time.Hour)
+	bought := visit.Add(time.Hour)
+	for _, full := range []bool{false, true} {
+		for _, took := range []bool{false, true} {
+			w := enter(t, compile(t, refunds), "main", paid("trial", "trial", "9.90", noon), event("v", "visited", visit, `{}`), paid("card", "card", "100.00", bought))
+			w.stock["card"] = 1
+			w.punctual(bought.Add(-time.Minute))
+			if full {
+				w.offers["another"] = campaign.OfferEffect{ID: "another", Offer: "card", State: campaign.OfferTaken}
+			}
+			if took {
+				w.took = map[string]bool{"card o-card": true}
+			}
+			w.punctual(bought.Add(4 * day))
+			reviews, left, done := 0, 1, "lapsed"
+			switch {
+			case full && !took:
+				reviews = 1
+			case !took:
+				left, done = 0, ""
+			}
+			if len(w.reviews) != reviews || w.stock["card"] != left || w.done != done {
+				t.Errorf("full %t, took another %t: %s, reviews %v, %d left\n%s", full, took, w.done, w.reviews, w.stock["card"], w.story())
+			}
+
+			if !full {
+				continue // whether an order counts is answered with the place that it pays for
+			}
+			w = enter(t, compile(t, gearSource), "main", event("e-1", "go", noon, "{}"), gearOrder("e-2", "o-1", "380.00", "", noon.Add(time.Hour)))
+			w.market = newMarket(500)
+			w.run(noon.Add(30 * time.Minute))
+			w.offers["another"] = campaign.OfferEffect{ID: "another", Offer: "gear", State: campaign.OfferTaken}
+			if took {
+				w.took = map[string]bool{"gear o-1": true}
+			}
+			w.run(noon.Add(2 * time.Hour))
+			if len(w.reviews) != reviews || len(w.market.seats) != 0 || w.market.left != 500 || took != has(w, campaign.TraceTeamNotJoined, "reason", campaign.TeamOrderTwice) {
+				t.Errorf("took another %t: reviews %v, places %v, %d left\n%s", took, w.reviews, w.market.seats, w.market.left, w.story())
+			}
+		}
+	}
+}

@@ -62,7 +62,14 @@ func (r *runner) buyTogether(o *Offer, e *campaign.Event, order string, paid cam
 		r.counted = true
 		return
 	case def.PerMember > 0 && r.taken[o.Name] >= def.PerMember:
-		refused(campaign.RefusedPerMember)
+		switch answer, ok := r.takePiece(o, def, e, order, how); {
+		case !ok:
+		case answer.Reason == campaign.TeamOrderTwice:
+			r.trace(campaign.TraceTeamNotJoined, n.id, "reason", answer.Reason)
+			r.counted = true
+		default:
+			refused(answer.Reason)
+		}
 		return
 	}
 	opens := at
@@ -82,7 +89,7 @@ func (r *runner) buyTogether(o *Offer, e *campaign.Event, order string, paid cam
 	switch {
 	case !ok:
 		return
-	case !answer.OK && answer.Reason == campaign.TeamOrderTwice: // it pays for a place already, so nobody is to be paid back
+	case !answer.OK && answer.Reason == campaign.TeamOrderTwice: // it counts already, so nobody is to be paid back
 		r.trace(campaign.TraceTeamNotJoined, n.id, "reason", answer.Reason)
 		r.counted = true
 		return

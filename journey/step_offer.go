@@ -239,14 +239,10 @@ func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.
 		if !ok {
 			def = &campaign.Offer{}
 		}
-		answer := campaign.Answer{Reason: campaign.RefusedPerMember}
-		if def.PerMember == 0 || r.taken[o.Name] < def.PerMember {
-			take := o.take(def, order)
-			if answer, ok = r.ask(campaign.Ask{Key: o.Key + "/take/" + e.ID + how, Take: &take}); !ok {
-				return false
-			}
-		}
-		if !answer.OK {
+		switch answer, ok := r.takePiece(o, def, e, order, how); {
+		case !ok, answer.Reason == campaign.TeamOrderTwice: // it took another offer, so nobody is to be paid back
+			return false
+		case !answer.OK:
 			r.doubt(campaign.ReviewSoldOut, o, e, order, paid)
 			r.trace(campaign.TraceOfferRefused, o.Step, "order", order, "offer", o.Name, "reason", answer.Reason)
 			return false
@@ -261,6 +257,18 @@ func (r *runner) piece(o *Offer, e *campaign.Event, order string, paid campaign.
 	r.boughtAlone(o, at)
 	r.trace(campaign.TraceOfferTaken, o.Step, "offer", o.Name, "order", order, "paid", paid.String())
 	return true
+}
+
+// takePiece asks for a piece of stock for an order. Where the member may take no more, it asks
+// whether the order counts already; ok is false until that is answered.
+func (r *runner) takePiece(o *Offer, def *campaign.Offer, e *campaign.Event, order, how string) (answer campaign.Answer, ok bool) {
+	take := o.take(def, order)
+	take.Full = def.PerMember > 0 && r.taken[o.Name] >= def.PerMember
+	answer, ok = r.ask(campaign.Ask{Key: o.Key + "/take/" + e.ID + how, Take: &take})
+	if take.Full && answer.OK {
+		answer = campaign.Answer{Reason: campaign.RefusedPerMember}
+	}
+	return answer, ok
 }
 
 // take asks for the piece of stock that an order takes.

@@ -30,6 +30,7 @@ type world struct {
 	member  campaign.Member
 	events  []campaign.Event // by Seq
 	stock   map[string]int   // left; absent: unlimited
+	took    map[string]bool  // offers and the orders that took one of that name elsewhere
 	budget  map[string]int64
 	sends   []campaign.SendEffect
 	offers  map[string]campaign.OfferEffect
@@ -235,6 +236,9 @@ func (w *world) same(
 
 func (w *world) answer(ask *campaign.Ask) campaign.Answer {
 	switch {
+	case ask.Take != nil && ask.Take.Order != "" && w.took[ask.Take.Offer+" "+ask.Take.Order]:
+		return campaign.Answer{Reason: campaign.TeamOrderTwice}
+	case ask.Take != nil && ask.Take.Full: // and nothing is taken
 	case ask.Take != nil && w.market != nil:
 		w.market.left--
 	case ask.Take != nil:

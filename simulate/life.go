@@ -41,6 +41,7 @@ type life struct {
 	reviews  map[string]bool
 	teams    map[string]campaign.Team // that she came into, by code
 	seats    map[string]bool          // orders that have, or had, a place in a team
+	took     map[orderOf]bool         // orders that took an offer, or pay for one that is open
 
 	asked     int
 	sweeps    bool        // an hourly sweep may let her in
@@ -294,10 +295,8 @@ func (l *life) turn(w *walk) error {
 func (l *life) answer(w *walk, ask *campaign.Ask, points int64) (campaign.Answer, error) {
 	switch {
 	case ask.Take != nil:
-		if k := l.p.limitOf(ask.Take.Offer, ""); k >= 0 && l.shared(1, k) >= 0 {
-			return campaign.Answer{Reason: campaign.RefusedStock}, nil
-		}
-		return campaign.Answer{OK: true}, nil
+		why := l.take(ask.Take)
+		return campaign.Answer{OK: why == "", Reason: why}, nil
 	case ask.Grant != nil:
 		g := ask.Grant
 		if g.PerMember != nil && g.To == "" {
@@ -373,6 +372,28 @@ func (l *life) answer(w *walk, ask *campaign.Ask, points int64) (campaign.Answer
 	}
 	return campaign.Answer{}, campaign.Errorf(campaign.CodeUnavailable,
 		"the core asks %s, which this build cannot rehearse: update banyan", nameOf(ask))
+}
+
+// orderOf is an order for an offer.
+type orderOf struct{ offer, order string }
+
+// take takes what an order takes, or says why it takes nothing.
+func (l *life) take(ask *campaign.TakeAsk) (why string) {
+	of := orderOf{ask.Offer, ask.Order}
+	if ask.Order != "" && l.took[of] {
+		return campaign.TeamOrderTwice
+	}
+	if ask.Full {
+		return ""
+	}
+	if k := l.p.limitOf(ask.Offer, ""); k >= 0 && l.shared(1, k) >= 0 {
+		return campaign.RefusedStock
+	}
+	if l.took == nil {
+		l.took = map[orderOf]bool{}
+	}
+	l.took[of] = true
+	return ""
 }
 
 // nameOf names a question that is not known here.

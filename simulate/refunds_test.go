@@ -175,3 +175,24 @@ func TestNothingToReserve(t *testing.T) {
 		t.Error(failures)
 	}
 }
+
+// As in the engine an order takes one offer of a name, whatever journeys there are.
+func TestAnOrderTakesOneOfferInARehearsal(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []string{"per_member: 1, ", ""} {
+		source := strings.NewReplacer("    start: {api: true}\n", "    start: {api: true}\n    entry: every_time\n", "per_member: 1, ", limit).Replace(refundsCampaign)
+		story, failures := storyIn(t, source, `
+  - name: once
+    start: 2026-12-01 10:00
+    events:
+      - {at: +0s, enter: buy}
+      - {at: +1h, enter: buy}
+      - {at: +2h, event: order.paid, with: {order: o-1, offer: card, amount: 100}}
+    expect:
+      points: 157
+`)
+		if failures != "" || strings.Count(story, "opened at") != 2 || strings.Count(story, "taken with order o-1") != 1 || strings.Contains(story, "did not get") {
+			t.Errorf("%s\n%s", failures, story)
+		}
+	}
+}

@@ -20,6 +20,7 @@ func (l *life) team(key string, ask *campaign.TeamAsk) campaign.Answer {
 	t := l.teams[ask.Code]
 	ok := t.State == campaign.TeamOpen
 	if ask.Buy != nil && ask.Do != campaign.TeamLook && t.State != campaign.TeamFormed {
+		delete(l.took, orderOf{ask.Buy.Offer, ask.Buy.Order})
 		l.giveBack(ask.Buy.Offer)
 	}
 	switch {
@@ -92,8 +93,8 @@ func (l *life) buys(buy *campaign.BuyAsk) (why string) {
 	if l.seats[buy.Order] {
 		return campaign.TeamOrderTwice
 	}
-	if k := l.p.limitOf(buy.Offer, ""); k >= 0 && l.shared(1, k) >= 0 {
-		return campaign.RefusedStock
+	if why := l.take(&buy.TakeAsk); why != "" {
+		return why
 	}
 	if l.seats == nil {
 		l.seats = map[string]bool{}

@@ -267,8 +267,20 @@ func (s *Store) ExpireReservations(ctx context.Context, most int) (n int, err er
 // take takes one piece of stock. The limit is the one of the version submitted last,
 // so that a marketer who adds stock helps the members who are on their way. An offer that
 // was reserved takes the piece that is held for it.
+//
+// An order takes one offer of a name. That it has none is decided by its member's row, which is
+// held; no page has two journeys of a member.
 func (t *TurnTx) take(ctx context.Context, ask *campaign.TakeAsk) (campaign.Answer, error) {
 	q, of := t.page.q, t.row.Campaign
+	if ask.Order != "" {
+		took, err := q.OrderTook(ctx, t.row.Member, of, ask.Offer, &ask.Order)
+		if err != nil || took {
+			return campaign.Answer{Reason: campaign.TeamOrderTwice}, err
+		}
+	}
+	if ask.Full {
+		return campaign.Answer{OK: true}, nil
+	}
 	if ask.ID != "" {
 		return t.takeReserved(ctx, ask)
 	}

@@ -127,6 +127,23 @@ func (q *Queries) OpenReview(ctx context.Context, arg OpenReviewParams) error {
 	return err
 }
 
+const orderTook = `-- name: OrderTook :one
+select exists (select from offers where member = $1 and campaign = $2 and offer = $3 and order_id = $4)
+`
+
+// Whether an order has taken an offer of this name, or pays for one that is open.
+func (q *Queries) OrderTook(ctx context.Context, member string, campaign string, offer string, orderID *string) (bool, error) {
+	row := q.db.QueryRow(ctx, orderTook,
+		member,
+		campaign,
+		offer,
+		orderID,
+	)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const reopenOffer = `-- name: ReopenOffer :exec
 update offers set state = 'open', closed_at = null where id = $1 and state in ('withdrawn', 'lapsed')
 `

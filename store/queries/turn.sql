@@ -16,6 +16,10 @@ update members
 update offers set state = sqlc.arg(state), closed_at = sqlc.arg(closed_at), order_id = sqlc.narg(order_id), paid = sqlc.narg(paid)
  where id = sqlc.arg(id) and state = 'open';
 
+-- name: OrderTook :one
+-- Whether an order has taken an offer of this name, or pays for one that is open.
+select exists (select from offers where member = $1 and campaign = $2 and offer = $3 and order_id = $4);
+
 -- name: ReopenOffer :exec
 update offers set state = 'open', closed_at = null where id = $1 and state in ('withdrawn', 'lapsed');
 
