@@ -31,7 +31,11 @@ func (r *runner) hearsUntil() time.Time {
 	if h.IsZero() || !r.hearsRefunds() || !r.mayGoBack() {
 		return h
 	}
-	return r.s.Ended.Add(refundsAfterEnd)
+	last := r.s.Ended
+	if r.s.LastPaid.After(last) { // for an offer without a lock
+		last = r.s.LastPaid
+	}
+	return last.Add(refundsAfterEnd)
 }
 
 // Candidate is a journey that an event, or a membership in a segment, may start.

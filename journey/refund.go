@@ -45,7 +45,8 @@ const (
 	keepRefunds = 32
 )
 
-// refundsAfterEnd is how long after its end a journey hears of refunds. WeChat Pay refunds
+// refundsAfterEnd is how long after its end, and after the last payment that it knows, a journey
+// hears of refunds. WeChat Pay refunds
 // a payment within a year, and no card network lets a customer dispute one for longer.
 const refundsAfterEnd = 366 * 24 * time.Hour
 
@@ -120,6 +121,9 @@ func (r *runner) pays(e *campaign.Event, o *Offer) string {
 	if order.Paid == nil {
 		paid := amount(e, r.p.def.Currency)
 		order.Paid = &paid
+		if e.Time.After(r.s.LastPaid) {
+			r.s.LastPaid = e.Time
+		}
 		waiting := order.Waiting
 		order.Waiting = nil
 		for i := range waiting {

@@ -527,3 +527,23 @@ func TestApprovedPayments(t *testing.T) {
 		})
 	}
 }
+
+// A journey that is over hears of refunds for a year from its end on, or from the payment on
+// where that came later.
+func TestRefundsAreHeardForAYear(t *testing.T) {
+	t.Parallel()
+	source, _, _ := strings.Cut(strings.ReplaceAll(refunds, `list_price: 150, lock: 48h, `, ""), "        taken:")
+	p := compile(t, source)
+	visit := noon.Add(time.Hour)
+	for _, late := range []time.Duration{0, 200 * day} { // after the journey's end
+		bought := visit.Add(late)
+		w := enter(t, p, "main", paid("trial", "trial", "9.90", noon), event("v", "visited", visit, `{}`), paid("card", "card", "100.00", bought))
+		w.punctual(bought.Add(time.Hour))
+		if w.done == "" || len(w.offers) != 1 || w.offers[w.state.Offer.ID].State != campaign.OfferTaken {
+			t.Fatal(w.story())
+		}
+		if got, want := w.turn(bought.Add(2*time.Hour)).WaitUntil, bought.Add(366*day); !got.Equal(want) {
+			t.Errorf("paid %s after the end: it hears until %s, want %s", late, got, want)
+		}
+	}
+}

@@ -97,7 +97,7 @@ func (m *Migration) back(r *runner, before State, running bool) {
 	m.reopen(r, &before)
 
 	visit, goal, cursor := max(r.s.Visit, before.Visit), r.s.Goal || before.Goal, r.s.Cursor
-	orders, goalOrder := r.s.Orders, max(r.s.GoalOrder, before.GoalOrder)
+	orders, goalOrder, lastPaid := r.s.Orders, max(r.s.GoalOrder, before.GoalOrder), r.s.LastPaid
 	refunds := append(r.refundsBroughtTo(m.new), before.Refunds...)
 	in := *r.in
 	in.Version = m.version
@@ -110,7 +110,7 @@ func (m *Migration) back(r *runner, before State, running bool) {
 		}
 	}
 	back.s.Visit, back.s.Goal, back.s.Cursor = visit, goal, cursor
-	back.s.Orders, back.s.GoalOrder = orders, goalOrder // what was granted stays granted, and can go back
+	back.s.Orders, back.s.GoalOrder, back.s.LastPaid = orders, goalOrder, lastPaid // what was granted stays granted, and can go back
 	back.s.Closed = lastN(append(back.s.Closed, m.opened(r, &before)...), keepClosed)
 	slices.Sort(refunds)
 	back.s.Refunds = slices.Compact(refunds)

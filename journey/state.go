@@ -50,7 +50,8 @@ type State struct {
 	Order    string    `json:"order,omitempty"`  // the last that moved it: what is granted now, it led to
 	// Refunds are the types of events that take back what its orders led to, beside those of
 	// its version: the one that it was brought from heard of them.
-	Refunds []string `json:"refunds,omitempty"`
+	Refunds  []string  `json:"refunds,omitempty"`
+	LastPaid time.Time `json:"last_paid,omitzero"` // of its orders
 	// GoalOrder is the order that was the goal, if it was one.
 	GoalOrder string   `json:"goal_order,omitempty"`
 	Rounds    []Rounds `json:"rounds,omitempty"` // of the repeats that it is in, innermost last
