@@ -145,3 +145,21 @@ func TestBuyersReservePayAndGoBack(t *testing.T) {
 	}
 	p.examined()
 }
+
+// An order that goes back and an offer that ends, found out in one turn: nothing says any more
+// that the offer was bought in a team.
+func TestABuyersOfferEndsWithItsOrderBack(t *testing.T) {
+	p, s := newShopOf(t, sharedShop, 5, 1, 2)
+	p.joins(s[0], "o-0", "100.00", "")
+	p.stock(1, 0)
+	if err := p.says("back", "order.refunded", s[0].member, p.now(), `{"order":"o-0"}`); err != nil {
+		t.Fatal(err)
+	}
+	p.jump(25 * time.Hour)
+	p.looks(s[0].row)
+	if n := p.count(`select count(*) from offers where state = 'lapsed' and team is null and order_id is null and paid is null`); n != 1 {
+		t.Errorf("the offer is %s, and of a team still", p.state(s[0]))
+	}
+	p.stock(0, 0)
+	p.examined()
+}

@@ -378,8 +378,10 @@ func (c *traceColumns) queue(batch *pgx.Batch) {
 }
 
 const (
+	// None of these is bought in a team; one whose order went back in this very turn is
+	// written as if it had never been, and what is written later does not find it open.
 	closeOffersSQL = `
-update offers o set state = i.state, closed_at = i.closed_at, order_id = i.order_id, paid = i.paid
+update offers o set state = i.state, closed_at = i.closed_at, order_id = i.order_id, paid = i.paid, team = null
   from unnest($1::text[], $2::text[], $3::timestamptz[], $4::text[], $5::bigint[]) as i (id, state, closed_at, order_id, paid)
  where o.id = i.id and o.state is not distinct from 'open'`
 
