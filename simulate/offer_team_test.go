@@ -70,3 +70,22 @@ behaviour:
 		t.Errorf("faults: %v", r.Faults)
 	}
 }
+
+// An offer that is paid for and waits for its team cannot be reserved, as in the engine.
+func TestABuyerReservesNothingMore(t *testing.T) {
+	t.Parallel()
+	source, _, _ := strings.Cut(gearPage(t), "tests:\n")
+	_, failures := storyIn(t, source+"tests:\n", `
+  - name: again
+    start: 2026-12-01 10:00
+    events:
+      - {at: +0s, event: gear.asked}
+      - {at: +1h, event: order.paid, with: {order: o-1, offer: gear, amount: 380}}
+      - {at: +2h, event: offer.reserved, with: {order: o-2, offer: gear}}
+    expect:
+      outcome: alone
+`)
+	if !strings.Contains(failures, "there is nothing to be reserved at") {
+		t.Errorf("failures: %s", failures)
+	}
+}

@@ -138,7 +138,7 @@ func (l *life) reservation(f *future) bool {
 	}
 	for _, w := range l.walks {
 		o, open := w.state.OpenOffer(p.Offer)
-		if !open || w.id.Holdout || !o.ExpiresAt.IsZero() && l.now.After(o.ExpiresAt) {
+		if !open || w.id.Holdout || o.Order != "" || !o.ExpiresAt.IsZero() && l.now.After(o.ExpiresAt) {
 			continue
 		}
 		properties, err := json.Marshal(campaign.Hold{Offer: o.ID, Order: p.Order, Until: l.now.Add(campaign.ReservationSpan)})
