@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/store"
 )
@@ -161,5 +163,48 @@ func TestABuyersOfferEndsWithItsOrderBack(t *testing.T) {
 		t.Errorf("the offer is %s, and of a team still", p.state(s[0]))
 	}
 	p.stock(0, 0)
+	p.examined()
+}
+
+// Who buys in a team waits for the team before she holds any stock; else she and one who gives
+// her piece back would wait for each other.
+func TestABuyerWaitsForHerTeamWithNothingInHerHands(t *testing.T) {
+	p, s := newShopOf(t, sharedShop, 5, 2, 2)
+	ctx := t.Context()
+	p.joins(s[0], "o-0", "100.00", "")
+	o, err := p.Offer(ctx, s[0].offer)
+	if err != nil || o.Team == nil {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	if err := p.says("paid-o-1", "order.paid", s[1].member, p.now(),
+		fmt.Sprintf(`{"order":"o-1","offer":"card","amount":{"amount":"100.00","currency":"CNY"},"team":%q}`, o.Team.Code)); err != nil {
+		t.Fatal(err)
+	}
+	joined := make(chan error, 1)
+	err = pgx.BeginFunc(ctx, p.Pool(), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `select from teams for update`); err != nil {
+			return err
+		}
+		go func() { joined <- p.look(ctx, p.taker, s[1].row) }()
+		for waits := false; !waits; {
+			if err := p.Pool().QueryRow(ctx, `select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')`).Scan(&waits); err != nil {
+				return err
+			}
+			select {
+			case err := <-joined:
+				return fmt.Errorf("it did not wait: %w", err)
+			default:
+			}
+		}
+		_, err := p.Pool().Exec(ctx, `select from offer_stock for update nowait`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-joined; err != nil {
+		t.Fatal(err)
+	}
+	p.stock(2, 0)
 	p.examined()
 }

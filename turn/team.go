@@ -17,7 +17,7 @@ import (
 // pages may meet after all: PostgreSQL breaks one of them off, and it is taken again.
 func lockTeams(ctx context.Context, page *store.PageTx, list []*one) error {
 	var codes []string
-	first := true // the only team is asked about before anything else
+	first := true // the only team is asked about before anything else, and is all that is taken
 	for _, o := range list {
 		if !o.program.Teams(o.j.ID.Journey) && (o.to == nil || !o.to.Teams(o.j.ID.Journey)) {
 			continue
@@ -31,7 +31,7 @@ func lockTeams(ctx context.Context, page *store.PageTx, list []*one) error {
 			}
 			if t := ask.Team; t != nil && t.Code != "" && !slices.Contains(codes, t.Code) {
 				codes = append(codes, t.Code)
-				first = first && i == 0
+				first = first && i == 0 && t.Buy == nil // buyers take stock as well: by some questions before the team, by others after it
 			}
 			in.Answers[ask.Key] = likely(ask)
 		}
