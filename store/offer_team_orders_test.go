@@ -205,6 +205,7 @@ func TestABuyerWaitsForHerTeamWithNothingInHerHands(t *testing.T) {
 	if err := <-joined; err != nil {
 		t.Fatal(err)
 	}
+	p.looks(s[0].row)
 	p.stock(2, 0)
 	p.examined()
 }
