@@ -41,7 +41,7 @@ type life struct {
 	reviews  map[string]bool
 	teams    map[string]campaign.Team // that she came into, by code
 	seats    map[string]bool          // orders that have, or had, a place in a team
-	took     map[orderOf]bool         // orders that took an offer, or pay for one that is open
+	took     map[orderFor]bool         // orders that took an offer, or pay for one that is open
 
 	asked     int
 	sweeps    bool        // an hourly sweep may let her in
@@ -374,12 +374,12 @@ func (l *life) answer(w *walk, ask *campaign.Ask, points int64) (campaign.Answer
 		"the core asks %s, which this build cannot rehearse: update banyan", nameOf(ask))
 }
 
-// orderOf is an order for an offer.
-type orderOf struct{ offer, order string }
+// orderFor is an order for an offer.
+type orderFor struct{ offer, order string }
 
 // take takes what an order takes, or says why it takes nothing.
 func (l *life) take(ask *campaign.TakeAsk) (why string) {
-	of := orderOf{ask.Offer, ask.Order}
+	of := orderFor{ask.Offer, ask.Order}
 	if ask.Order != "" && l.took[of] {
 		return campaign.TeamOrderTwice
 	}
@@ -390,7 +390,7 @@ func (l *life) take(ask *campaign.TakeAsk) (why string) {
 		return campaign.RefusedStock
 	}
 	if l.took == nil {
-		l.took = map[orderOf]bool{}
+		l.took = map[orderFor]bool{}
 	}
 	l.took[of] = true
 	return ""

@@ -20,7 +20,7 @@ func (l *life) team(key string, ask *campaign.TeamAsk) campaign.Answer {
 	t := l.teams[ask.Code]
 	ok := t.State == campaign.TeamOpen
 	if ask.Buy != nil && ask.Do != campaign.TeamLook && t.State != campaign.TeamFormed {
-		delete(l.took, orderOf{ask.Buy.Offer, ask.Buy.Order})
+		delete(l.took, orderFor{ask.Buy.Offer, ask.Buy.Order})
 		l.giveBack(ask.Buy.Offer)
 	}
 	switch {
