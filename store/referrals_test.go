@@ -658,7 +658,7 @@ func TestInviterWhoseInviteesLeave(t *testing.T) {
 		inviter string
 		leave   int
 		want    campaign.ReferralState
-	}{{"dealer", 4, campaign.ReferralQualified}, {"friend", 3, campaign.ReferralVested}} {
+	}{{"friend", 3, campaign.ReferralVested}, {"dealer", 4, campaign.ReferralQualified}} {
 		s.members(c.inviter)
 		code := s.code(c.inviter)
 		for i := range c.leave {
