@@ -119,7 +119,7 @@ func (c *checker) rewards(top object) {
 func (c *checker) rewardExpires(v node, r *campaign.Reward) {
 	switch {
 	case r.Coupon != nil:
-		c.problem(v, "reward-kind", `"expires" here is of points`, "write it in the coupon: coupon: {codes: generated, expires: 30d}")
+		c.problem(v, "reward-kind", `"expires" here is of points`, "write it in the coupon itself, as in {codes: generated, expires: 30d}")
 	case r.Benefit != nil:
 		c.problem(v, "reward-kind", `"expires" here is of points`, "say how long the benefit lasts with for")
 	default:

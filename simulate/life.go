@@ -41,7 +41,7 @@ type life struct {
 	reviews  map[string]bool
 	teams    map[string]campaign.Team // that she came into, by code
 	seats    map[string]bool          // orders that have, or had, a place in a team
-	took     map[orderFor]bool         // orders that took an offer, or pay for one that is open
+	took     map[orderFor]bool        // orders that took an offer, or pay for one that is open
 
 	asked     int
 	sweeps    bool        // an hourly sweep may let her in

@@ -753,11 +753,11 @@ func TestOrdersUnderCrashesAndRetries(t *testing.T) {
 					r.Points = int64(len(r.ID)) * int64(1+luck.IntN(4)) // so the same id is sometimes asked for otherwise
 					again(func() error { _, err := p.Reserve(ctx, r); return err })
 				case 9:
-					id, close := fmt.Sprintf("x-%s-%d", x.member, luck.IntN(4)), p.Capture
+					id, finish := fmt.Sprintf("x-%s-%d", x.member, luck.IntN(4)), p.Capture
 					if luck.IntN(2) == 0 {
-						close = p.Cancel
+						finish = p.Cancel
 					}
-					again(func() error { _, err := close(ctx, id); return err })
+					again(func() error { _, err := finish(ctx, id); return err })
 				case 10:
 					again(func() error { return p.ends(ctx, x.member) })
 				case 11:

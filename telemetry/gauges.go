@@ -175,7 +175,7 @@ func (g *Gauges) Collect(out chan<- prometheus.Metric) {
 	for _, i := range s.Intents {
 		byKind[i.Kind] = i
 	}
-	for _, kind := range []store.IntentKind{store.IntentEvent, store.IntentMember, store.IntentTeam, store.IntentReferral, store.IntentStart, store.IntentPoke, store.IntentRecheck, store.IntentSlice} {
+	for _, kind := range []store.IntentKind{store.IntentEvent, store.IntentMember, store.IntentTeam, store.IntentReferral, store.IntentPoints, store.IntentStart, store.IntentPoke, store.IntentRecheck, store.IntentSlice} {
 		put(intentsWaiting, float64(byKind[kind].Waiting), string(kind))
 		put(intentsOldest, byKind[kind].Oldest.Seconds(), string(kind))
 		put(intentsAside, float64(byKind[kind].Aside), string(kind))

@@ -200,8 +200,10 @@ banyan_budget_points_left_today{campaign="c",reward="r"} 10
 # TYPE banyan_intents_oldest_seconds gauge
 banyan_intents_oldest_seconds{kind="event"} 0
 banyan_intents_oldest_seconds{kind="member"} 0
+banyan_intents_oldest_seconds{kind="points"} 0
 banyan_intents_oldest_seconds{kind="poke"} 90
 banyan_intents_oldest_seconds{kind="recheck"} 0
+banyan_intents_oldest_seconds{kind="referral"} 0
 banyan_intents_oldest_seconds{kind="slice"} 0
 banyan_intents_oldest_seconds{kind="start"} 0
 banyan_intents_oldest_seconds{kind="team"} 0
