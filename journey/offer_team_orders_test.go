@@ -16,8 +16,12 @@ func TestOfferTeamPriceComesFirst(t *testing.T) {
 	p := compile(t, gearSource)
 	at := noon.Add
 	less := gearOrder("e-2", "o-1", "379.99", "", at(time.Hour))
-	dollars := gearOrder("e-2", "o-1", "380.00", "", at(time.Hour))
-	dollars.Properties = []byte(strings.Replace(string(dollars.Properties), "CNY", "USD", 1))
+	inDollars := func(amount string) campaign.Event {
+		e := gearOrder("e-2", "o-1", amount, "", at(time.Hour))
+		e.Properties = []byte(strings.Replace(string(e.Properties), "CNY", "USD", 1))
+		return e
+	}
+	dollars, more := inDollars("380.00"), inDollars("600.00")
 	type decision struct {
 		does  campaign.ReviewDecision
 		after time.Duration // after noon
@@ -58,6 +62,10 @@ func TestOfferTeamPriceComesFirst(t *testing.T) {
 			pays: gearOrder("e-2", "o-1", "379.99", teamCode, at(time.Hour)), decided: []decision{{campaign.Approve, 13 * time.Hour}}, stock: 500, joins: true,
 			outcome: "alone", state: campaign.OfferLapsed, closed: 37 * time.Hour, refund: 37999, left: 500, seats: []string{"o-1"}, reason: campaign.TeamEnded,
 		},
+		"approved in that team's grace, which is for orders that were right in time": {
+			pays: gearOrder("e-2", "o-1", "379.99", teamCode, at(time.Hour)), decided: []decision{{campaign.Approve, 12*time.Hour + 5*time.Minute}}, stock: 500, joins: true,
+			outcome: "alone", state: campaign.OfferLapsed, closed: 36*time.Hour + 5*time.Minute, refund: 37999, left: 500, seats: []string{"o-1"}, reason: campaign.TeamEnded,
+		},
 		"approved after the lock": {
 			pays: less, decided: []decision{{campaign.Approve, 25 * time.Hour}}, stock: 500, outcome: "lapsed", state: campaign.OfferLapsed, closed: 24 * time.Hour, left: 500,
 		},
@@ -67,6 +75,10 @@ func TestOfferTeamPriceComesFirst(t *testing.T) {
 		},
 		"another currency, approved": {
 			pays: dollars, decided: []decision{{campaign.Approve, 2 * time.Hour}}, stock: 500, others: 5 * time.Hour,
+			outcome: "together", state: campaign.OfferTaken, closed: 5 * time.Hour, left: 499, seats: []string{"o-1"},
+		},
+		"more than the list price in another currency, approved": {
+			pays: more, decided: []decision{{campaign.Approve, 2 * time.Hour}}, stock: 500, others: 5 * time.Hour,
 			outcome: "together", state: campaign.OfferTaken, closed: 5 * time.Hour, left: 499, seats: []string{"o-1"},
 		},
 		"sold out, and approved when there is stock": {
@@ -287,5 +299,23 @@ func TestAnOrderThatWentBackJoinsNoTeam(t *testing.T) {
 	w.punctual(noon.Add(80 * time.Hour))
 	if w.done != "lapsed" || w.goal != nil || len(w.market.seats) != 0 || len(w.refunds) != 0 || len(w.reviews) != 0 || !has(w, campaign.TraceOfferRefused, "reason", campaign.RefusedRefunded) {
 		t.Errorf("ended as %q, places %v, refunds %v, reviews %v\n%s", w.done, w.market.seats, w.refunds, w.reviews, w.story())
+	}
+}
+
+// A journey that is over is woken for the refund that it has asked for, and no longer once
+// that was told.
+func TestAJourneyThatIsOverHearsOfTheRefundItAskedFor(t *testing.T) {
+	t.Parallel()
+	p := compile(t, gearSource)
+	w := enter(t, p, "main", event("e-1", "go", noon, "{}"), gearOrder("e-2", "o-1", "380.00", "", noon.Add(time.Hour)))
+	w.market = newMarket(500)
+	w.punctual(noon.Add(40 * time.Hour))
+	if w.done != "alone" || !slices.Contains(w.listens, campaign.EventOrderRefunded) {
+		t.Fatalf("ended as %q, it listens to %v\n%s", w.done, w.listens, w.story())
+	}
+	w.store(refunded("e-3", "o-1", noon.Add(50*time.Hour)))
+	w.punctual(noon.Add(60 * time.Hour))
+	if len(w.told) != 1 || slices.Contains(w.listens, campaign.EventOrderRefunded) {
+		t.Errorf("told %v, it listens to %v\n%s", w.told, w.listens, w.story())
 	}
 }
