@@ -35,6 +35,7 @@ offers:
   card: {title: 月卡, price: 199, list_price: 299, lock: 48h, stock: 100}
 rewards:
   points: {points: 10, budget: 1000}
+  voucher: {coupon: {codes: pool}}
 messages:
   welcome: "{{ member.name }}（{{ member.phone }}）：{{ start.note }}"
 journeys:

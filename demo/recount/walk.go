@@ -77,7 +77,7 @@ func (w *walk) steps(start event) (string, time.Time) {
 		w.n["tag price-sensitive"]++
 		return "lapsed", w.send("comeback", attended.Time.Add(2*day+grace), never)
 	}
-	w.grant("first-card", 100)
+	w.grant("first-card", 100, card)
 	opened := card.Time
 	if out := w.send("card-receipt", card.Arrives, never); out.After(card.Arrives) {
 		opened = out // the next step waits for the morning too
@@ -92,7 +92,7 @@ func (w *walk) steps(start event) (string, time.Time) {
 	case "lapsed":
 		return "card-only", opened.Add(3*day + grace)
 	}
-	w.grant("gear-buyer", 50)
+	w.grant("gear-buyer", 50, gear)
 	w.n["tag gear-owner"]++
 	return "champion", gear.Arrives
 }
@@ -179,10 +179,15 @@ func (w *walk) send(message string, due, until time.Time) time.Time {
 	return due
 }
 
-func (w *walk) grant(reward string, points int) {
-	if !w.held {
-		w.n["granted "+reward]++
-		w.n["points"] += points
+// grant counts a reward for an order, and what goes back of it when that is refunded.
+func (w *walk) grant(reward string, points int, order event) {
+	if w.held {
+		return
+	}
+	w.n["granted "+reward]++
+	w.n["points"] += points
+	if slices.ContainsFunc(w.events, func(e event) bool { return e.Type == "order.refunded" && e.Properties.Order == order.Properties.Order }) {
+		w.n["back points"] += points
 	}
 }
 

@@ -128,10 +128,12 @@ func (q *Queries) OpenReview(ctx context.Context, arg OpenReviewParams) error {
 }
 
 const orderTook = `-- name: OrderTook :one
-select exists (select from offers where member = $1 and campaign = $2 and offer = $3 and order_id = $4)
+select exists (select from offers where member = $1 and campaign is not distinct from $2 and offer is not distinct from $3 and order_id is not distinct from $4)
 `
 
-// Whether an order has taken an offer of this name, or pays for one that is open.
+// Whether an order has taken an offer of this name, or pays for one that is open. A plan that
+// was made while the table was small must not read the campaign's offers when it has grown: she
+// has few.
 func (q *Queries) OrderTook(ctx context.Context, member string, campaign string, offer string, orderID *string) (bool, error) {
 	row := q.db.QueryRow(ctx, orderTook,
 		member,

@@ -17,8 +17,10 @@ update offers set state = sqlc.arg(state), closed_at = sqlc.arg(closed_at), orde
  where id = sqlc.arg(id) and state = 'open';
 
 -- name: OrderTook :one
--- Whether an order has taken an offer of this name, or pays for one that is open.
-select exists (select from offers where member = $1 and campaign = $2 and offer = $3 and order_id = $4);
+-- Whether an order has taken an offer of this name, or pays for one that is open. A plan that
+-- was made while the table was small must not read the campaign's offers when it has grown: she
+-- has few.
+select exists (select from offers where member = $1 and campaign is not distinct from $2 and offer is not distinct from $3 and order_id is not distinct from $4);
 
 -- name: ReopenOffer :exec
 update offers set state = 'open', closed_at = null where id = $1 and state in ('withdrawn', 'lapsed');
