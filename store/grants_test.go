@@ -496,11 +496,13 @@ func TestTheLedgerBalancesWhateverHappens(t *testing.T) {
 			all.Go(func() {
 				for _, d := range list {
 					if d.redeem != "" {
+						reservation := store.Redemption{ID: d.id, Member: fmt.Sprintf("%s-%d", name, d.member), Points: d.points, Order: "o", Span: time.Hour}
 						redeem := func(ctx context.Context) (err error) {
 							switch d.redeem {
 							case "reserve":
-								_, err = s.Reserve(ctx, store.Redemption{ID: d.id, Member: fmt.Sprintf("%s-%d", name, d.member), Points: d.points, Order: "o", Span: time.Hour})
+								_, err = s.Reserve(ctx, reservation)
 							case "capture":
+								_, _ = s.Reserve(ctx, reservation) // so that there is something, as far as she has it
 								_, err = s.Capture(ctx, d.id)
 							case "cancel":
 								_, err = s.Cancel(ctx, d.id)
