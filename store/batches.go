@@ -18,7 +18,7 @@ import (
 
 const (
 	openBatchesSQL = `
-select b.member, b.id, b.key, b.ends_at, b.remaining, b.expired from unnest($1::text[]) as i (member)
+select b.member, b.id, b.key, b.ends_at, b.remaining from unnest($1::text[]) as i (member)
   join point_batches b on b.member = i.member and b.remaining > 0`
 
 	addBatchesSQL = `
@@ -74,6 +74,13 @@ func (p *postings) add(key, reward, fromKind, fromOwner, toKind, toOwner string,
 	p.points = append(p.points, points)
 }
 
+// queue adds the postings to a batch; post makes them at once.
+func (p *postings) queue(batch *pgx.Batch, kind string) {
+	if len(p.keys) > 0 {
+		batch.Queue(postPointsSQL, kind, p.keys, p.rewards, p.fromKinds, p.fromOwners, p.toKinds, p.toOwners, p.points)
+	}
+}
+
 func (p *postings) post(ctx context.Context, on db.DBTX, kind string) error {
 	if len(p.keys) == 0 {
 		return nil
@@ -93,25 +100,23 @@ type newBatch struct {
 type held struct {
 	batches map[string]campaign.Batches
 	byKey   map[string]int64 // batch by the key of the posting that gave it
-	expired map[int64]int64  // of a batch, so far
 	balance map[string]int64
 }
 
 func holdings(ctx context.Context, on db.DBTX, members []string) (*held, error) {
-	h := &held{batches: map[string]campaign.Batches{}, byKey: map[string]int64{}, expired: map[int64]int64{}, balance: map[string]int64{}}
+	h := &held{batches: map[string]campaign.Batches{}, byKey: map[string]int64{}, balance: map[string]int64{}}
 	var (
 		member, key string
 		b           campaign.Batch
-		expired     int64
 		points      int64
 	)
 	found, err := on.Query(ctx, openBatchesSQL, members)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := pgx.ForEachRow(found, []any{&member, &b.ID, &key, &b.Ends, &b.Left, &expired}, func() error {
+	if _, err := pgx.ForEachRow(found, []any{&member, &b.ID, &key, &b.Ends, &b.Left}, func() error {
 		h.batches[member] = append(h.batches[member], b)
-		h.byKey[key], h.expired[b.ID] = b.ID, expired
+		h.byKey[key] = b.ID
 		return nil
 	}); err != nil {
 		return nil, err
@@ -239,14 +244,15 @@ func (s *Store) ExpirePoints(ctx context.Context, most int) (n int, err error) {
 	return swept(len(members), done), translate(err, "book points past their end")
 }
 
-// drawPoints takes what a locked member spends from her batches and answers the parts.
-// What is past its end has been booked before.
-func drawPoints(ctx context.Context, on db.DBTX, member string, points int64, now time.Time) ([]campaign.Part, error) {
+// drawPoints takes what leaves a locked member from her batches and answers the parts, from
+// the one first that was given under a key; empty: from none. What is past its end has been
+// booked before.
+func drawPoints(ctx context.Context, on db.DBTX, member string, points int64, first string, now time.Time) ([]campaign.Part, error) {
 	h, err := holdings(ctx, on, []string{member})
 	if err != nil {
 		return nil, err
 	}
-	parts := h.batches[member].Draw(points, 0, now)
+	parts := h.batches[member].Draw(points, h.byKey[first], now)
 	d := draws{}
 	d.add(parts)
 	return parts, d.save(ctx, on, []string{member})
@@ -255,7 +261,7 @@ func drawPoints(ctx context.Context, on db.DBTX, member string, points int64, no
 // reserveBatches takes the points of a reservation from the member's batches and keeps from
 // which, for the case that they are given back.
 func reserveBatches(ctx context.Context, on db.DBTX, redemption, member string, points int64, now time.Time) error {
-	parts, err := drawPoints(ctx, on, member, points, now)
+	parts, err := drawPoints(ctx, on, member, points, "", now)
 	if err != nil || len(parts) == 0 {
 		return err
 	}

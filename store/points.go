@@ -244,9 +244,7 @@ func (t *EntryTx) GivePoints(ctx context.Context, gains []*PointGain) error {
 	var batch pgx.Batch
 	batch.Queue(givePointsSQL, campaigns, versions, rules, events, members, days, asked, points, reasons, at, groups, reverseOn)
 	c.queue(&batch, 1)
-	if len(p.keys) > 0 {
-		batch.Queue(postPointsSQL, "earn", p.keys, p.rewards, p.fromKinds, p.fromOwners, p.toKinds, p.toOwners, p.points)
-	}
+	p.queue(&batch, "earn")
 	if err := t.tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return err
 	}
@@ -380,7 +378,7 @@ update point_gains g set taken = i.taken, short = i.short, reversed_by = i.event
   from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[]) as i (id, taken, short, event)
  where g.id = i.id`
 
-	gainBatchesSQL = `select id, key, expired, remaining from point_batches where key = any($1::text[])`
+	gainBatchesSQL = `select id, key, expired from point_batches where key = any($1::text[])`
 )
 
 // TakePoints takes back what rules gave, each gain once. What has expired is gone already,
@@ -437,9 +435,7 @@ func (t *EntryTx) TakePoints(ctx context.Context, list []*PointReversal) error {
 	var batch pgx.Batch
 	batch.Queue(takePointsSQL, gains, taken, short, by)
 	c.queue(&batch, -1)
-	if len(p.keys) > 0 {
-		batch.Queue(postPointsSQL, "reverse", p.keys, p.rewards, p.fromKinds, p.fromOwners, p.toKinds, p.toOwners, p.points)
-	}
+	p.queue(&batch, "reverse")
 	if err := t.tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return err
 	}
@@ -449,7 +445,7 @@ func (t *EntryTx) TakePoints(ctx context.Context, list []*PointReversal) error {
 	return t.reread(ctx, members)
 }
 
-type ownBatch struct{ id, expired, remaining int64 }
+type ownBatch struct{ id, expired int64 }
 
 func batchesOf(ctx context.Context, on db.DBTX, keys []string) (map[string]ownBatch, error) {
 	found, err := on.Query(ctx, gainBatchesSQL, keys)
@@ -461,7 +457,7 @@ func batchesOf(ctx context.Context, on db.DBTX, keys []string) (map[string]ownBa
 		b   ownBatch
 		key string
 	)
-	_, err = pgx.ForEachRow(found, []any{&b.id, &key, &b.expired, &b.remaining}, func() error { out[key] = b; return nil })
+	_, err = pgx.ForEachRow(found, []any{&b.id, &key, &b.expired}, func() error { out[key] = b; return nil })
 	return out, err
 }
 

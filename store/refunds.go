@@ -34,7 +34,7 @@ func (t *TurnTx) clawBack(ctx context.Context, ask *campaign.ClawBackAsk) (campa
 		names[i] = w.Name
 	}
 	rows, err := t.page.q.OrderGrants(ctx, t.row.ID, ask.Order, names)
-	if err != nil {
+	if err != nil || len(rows) == 0 {
 		return answer, err
 	}
 	keys, members := make([]string, len(rows)), make([]string, len(rows))
@@ -111,13 +111,8 @@ func (t *TurnTx) takeBack(ctx context.Context, key string, g *db.OrderGrantsRow,
 	if err != nil || taken == 0 {
 		return taken, err
 	}
-	h, err := holdings(ctx, t.page.conn, []string{g.Member})
-	if err != nil {
-		return taken, err
-	}
-	d := draws{}
-	d.add(h.batches[g.Member].Draw(taken, h.byKey[g.Key], now))
-	return taken, d.save(ctx, t.page.conn, []string{g.Member})
+	_, err = drawPoints(ctx, t.page.conn, g.Member, taken, g.Key, now)
+	return taken, err
 }
 
 // saveRefunds writes what refunds reversed, and what closed offers let go of.
