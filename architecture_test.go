@@ -22,6 +22,7 @@ var house = map[string]struct {
 	libs []string // guarded libraries it may import itself
 }{
 	"attribution":                   {may: []string{"codes"}},
+	"callbacks":                     {may: []string{"campaign"}},
 	"campaign":                      {},
 	"codes":                         {},
 	"rules":                         {may: []string{"campaign"}, libs: []string{"cel"}},
