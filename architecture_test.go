@@ -48,7 +48,7 @@ var house = map[string]struct {
 	"channels/conformance":          {may: []string{"campaign", "channels"}},
 	"channels/all":                  {may: []string{"campaign", "channels", "channels/call", "channels/console", "channels/mail", "channels/refund", "channels/sms", "channels/webhook", "channels/wecom/app"}},
 	"activities":                    {may: []string{"campaign", "channels"}, libs: []string{"temporal"}},
-	"starter":                       {may: []string{"attribution", "campaign", "codes", "definitions", "fraud", "rules", "journey", "optout", "poster", "turn", "store"}, libs: []string{"temporal", "prometheus"}},
+	"starter":                       {may: []string{"attribution", "callbacks", "campaign", "codes", "definitions", "fraud", "rules", "journey", "optout", "poster", "turn", "store"}, libs: []string{"temporal", "prometheus"}},
 	"telemetry":                     {may: []string{"activities", "campaign", "channels", "store"}, libs: []string{"temporal", "otel", "prometheus", "pgx"}},
 	"worker":                        {may: []string{"campaign", "channels", "channels/wecom", "activities", "workflows", "turn", "store"}, libs: []string{"temporal"}},
 	"doctor":                        {may: []string{"campaign", "starter", "store"}, libs: []string{"temporal"}},

@@ -43,31 +43,32 @@ type envelope struct {
 }
 
 func newEnvelope(a Account) (*envelope, error) {
-	prefix := settings[a.Channel]
+	names, ok := settings[a.Channel]
 	switch {
-	case prefix == "":
+	case !ok:
 		return nil, campaign.Errorf(campaign.CodeInvalid, "there are no callbacks of a channel %q", string(a.Channel))
 	case !accountForm.MatchString(a.ID):
-		return nil, campaign.Errorf(campaign.CodeInvalid, "%s is missing or is no id of the platform: it names the account whose callbacks are taken", idSettings[a.Channel])
+		return nil, campaign.Errorf(campaign.CodeInvalid, "%s is missing or is no id of the platform: it names the account whose callbacks are taken", names.id)
 	case a.Token == "" || len(a.Token) > maxReceiver:
-		return nil, campaign.Errorf(campaign.CodeInvalid, "%s_CALLBACK_TOKEN is missing: it is the Token of the page on which the callback is set up", prefix)
+		return nil, campaign.Errorf(campaign.CodeInvalid, "%s is missing: it is the Token of the page on which the callback is set up", names.token)
 	case !keyForm.MatchString(a.Key):
-		return nil, campaign.Errorf(campaign.CodeInvalid, "%s_CALLBACK_KEY is the EncodingAESKey of that page: 43 letters and digits", prefix)
+		return nil, campaign.Errorf(campaign.CodeInvalid, "%s is the EncodingAESKey of that page: 43 letters and digits", names.key)
 	}
 	// The last of the 43 characters holds two bits more than there are bytes; vendors' pages
 	// give keys that set them.
 	key, err := base64.StdEncoding.DecodeString(a.Key + "=")
 	if err != nil || len(key) != 32 {
-		return nil, campaign.Errorf(campaign.CodeInvalid, "%s_CALLBACK_KEY is the EncodingAESKey of that page: 43 letters and digits", prefix)
+		return nil, campaign.Errorf(campaign.CodeInvalid, "%s is the EncodingAESKey of that page: 43 letters and digits", names.key)
 	}
 	return &envelope{account: a, key: key}, nil
 }
 
-// settings begin the names of each channel's settings; idSettings name its account.
-var (
-	settings   = map[Channel]string{Wecom: "BANYAN_WECOM", OfficialAccount: "BANYAN_OFFICIALACCOUNT", MiniProgram: "BANYAN_MINIPROGRAM"}
-	idSettings = map[Channel]string{Wecom: "BANYAN_WECOM_CORP", OfficialAccount: "BANYAN_OFFICIALACCOUNT_APP", MiniProgram: "BANYAN_MINIPROGRAM_APP"}
-)
+// settings name the settings of each channel.
+var settings = map[Channel]struct{ id, token, key string }{
+	Wecom:           {"BANYAN_WECOM_CORP", "BANYAN_WECOM_CALLBACK_TOKEN", "BANYAN_WECOM_CALLBACK_KEY"},
+	OfficialAccount: {"BANYAN_OFFICIALACCOUNT_APP", "BANYAN_OFFICIALACCOUNT_CALLBACK_TOKEN", "BANYAN_OFFICIALACCOUNT_CALLBACK_KEY"},
+	MiniProgram:     {"BANYAN_MINIPROGRAM_APP", "BANYAN_MINIPROGRAM_CALLBACK_TOKEN", "BANYAN_MINIPROGRAM_CALLBACK_KEY"},
+}
 
 // Echo implements Endpoint. WeCom encrypts what it wants to hear; the others send it plain,
 // and sign only that they know the token.

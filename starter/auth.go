@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/banyanhq/banyan/callbacks"
 	"github.com/banyanhq/banyan/optout"
 	"github.com/banyanhq/banyan/store"
 )
@@ -24,9 +25,9 @@ const (
 )
 
 // open paths answer without a key: probes have none, members who opt out have a link
-// that is signed, and who follows an invitation has a code.
+// that is signed, who follows an invitation has a code, and platforms sign what they tell.
 func openPath(path string) bool {
-	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, optout.Path) || strings.HasPrefix(path, ReferralPath)
+	return path == "/healthz" || path == "/readyz" || strings.HasPrefix(path, optout.Path) || strings.HasPrefix(path, ReferralPath) || strings.HasPrefix(path, callbacks.Path)
 }
 
 // authenticated lets nobody past without a valid key, not even to learn which paths

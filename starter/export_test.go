@@ -24,3 +24,6 @@ func (s *Server) Counting() (done func()) {
 	s.counting <- struct{}{}
 	return func() { <-s.counting }
 }
+
+// Callbacks works what is due of what platforms told.
+func (r *Router) Callbacks(ctx context.Context) (int, error) { return r.callbacks(ctx) }

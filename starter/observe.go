@@ -16,10 +16,11 @@ import (
 
 // metrics are what /metrics shows of the API.
 type metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	events   *prometheus.CounterVec
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	events    *prometheus.CounterVec
+	callbacks *prometheus.CounterVec
 }
 
 func newMetrics(registry *prometheus.Registry) (*metrics, error) {
@@ -35,8 +36,11 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "banyan_events_total", Help: "Events handed in, by what became of them.",
 		}, []string{"result"}),
+		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "banyan_callbacks_total", Help: "Callbacks of platforms, by channel and what became of them.",
+		}, []string{"channel", "result"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events} {
+	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.events, m.callbacks} {
 		if err := registry.Register(c); err != nil {
 			return nil, campaign.Errorf(campaign.CodeInternal, "register the metrics: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/banyanhq/banyan/callbacks"
 	"github.com/banyanhq/banyan/definitions"
 	"github.com/banyanhq/banyan/optout"
 	"github.com/banyanhq/banyan/starter"
@@ -65,9 +66,9 @@ func TestTheDocumentAndTheHandlersAgree(t *testing.T) {
 	for _, page := range pages {
 		handled = slices.DeleteFunc(handled, func(p string) bool { return p == page })
 	}
-	// What members open is for them, and not for programs.
+	// What members open is for them, and what platforms call for them, and not for programs.
 	handled = slices.DeleteFunc(handled, func(p string) bool {
-		return strings.Contains(p, optout.Path) || strings.Contains(p, starter.ReferralPath)
+		return strings.Contains(p, optout.Path) || strings.Contains(p, starter.ReferralPath) || strings.Contains(p, callbacks.Path)
 	})
 	slices.Sort(described)
 	slices.Sort(handled)

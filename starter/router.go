@@ -82,11 +82,13 @@ const (
 	forgetAtOnce = 5_000
 )
 
-// Route decides what events and changed members call for until ctx is done: the first half.
+// Route works what platforms told, and decides what events and changed members call for, until
+// ctx is done: the first half.
 func (r *Router) Route(ctx context.Context) error {
 	// Nobody waits for a migration to the second, so what wakes the others does not wake it.
 	return r.woken(ctx, func(woken <-chan struct{}) { r.loop(ctx, "route", routerPoll, woken, r.route) },
-		func(<-chan struct{}) { r.loop(ctx, "migrate", routerPoll, nil, r.migrate) })
+		func(<-chan struct{}) { r.loop(ctx, "migrate", routerPoll, nil, r.migrate) },
+		func(woken <-chan struct{}) { r.loop(ctx, "callbacks", routerPoll, woken, r.callbacks) })
 }
 
 // migrate does some pages of each migration that is under way.
@@ -221,6 +223,7 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 		{"reservations of offers that have expired", expireAtOnce, r.Store.ExpireReservations},
 		{"coupons that have expired", expireAtOnce, r.Store.ExpireCoupons},
 		{"counts of what receivers got", forgetAtOnce, r.Store.ForgetSends},
+		{"callbacks that were done long ago", expireAtOnce, r.Store.ForgetCallbacks},
 		{"levels that may have changed", levelsAtOnce, sweeper.Levels},
 	} {
 		if r.sweep(ctx, sweepSpan, s.what, s.atOnce, s.do) {

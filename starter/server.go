@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 	"golang.org/x/time/rate"
 
+	"github.com/banyanhq/banyan/callbacks"
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/optout"
 	"github.com/banyanhq/banyan/store"
@@ -69,6 +70,8 @@ type Config struct {
 	// OptOut reads the links by which members opt out of a channel; the zero value believes
 	// none.
 	OptOut optout.Links
+	// Callbacks are the accounts whose platforms call back; the zero value has none.
+	Callbacks callbacks.Endpoints
 	// Referrals gives codes and binds; nil: nobody is bound here. The router implements it.
 	Referrals Referrals
 	// ReferralLinks are the short links of codes; the zero value makes none.
@@ -143,7 +146,7 @@ func NewServer(cfg Config) (*Server, error) {
 	s.api.UseMiddleware(s.scoped)
 	for _, register := range []func(){
 		s.registerHealth, s.registerCampaigns, s.registerSegments, s.registerMigrations, s.registerStates, s.registerReports, s.registerLeaderboard, s.registerMembers, s.registerIdentities, s.registerStories,
-		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerRedemptions, s.registerCoupons, s.registerReferrals, s.registerKeys, s.registerDocs, s.registerOptOut,
+		s.registerEvents, s.registerEntries, s.registerOffers, s.registerTeams, s.registerReviews, s.registerRedemptions, s.registerCoupons, s.registerReferrals, s.registerKeys, s.registerDocs, s.registerOptOut, s.registerCallbacks,
 	} {
 		register()
 	}

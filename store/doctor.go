@@ -55,7 +55,9 @@ func (s *Store) Examine(ctx context.Context) ([]Finding, error) {
 			}
 			findings = append(findings, f)
 		}
-		return nil
+		f, err := checkCallbacks(ctx, tx)
+		findings = append(findings, f)
+		return err
 	})
 	return findings, translate(err, "examine the database")
 }

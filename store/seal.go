@@ -257,13 +257,16 @@ func (s *Store) OpensAddresses(ctx context.Context, keys []AddressKey) (sealed b
 }
 
 // SealAddresses makes sure that the configured keys open the addresses that are stored,
-// and seals those that were stored before there was a key, and the codes of coupons.
+// and seals those that were stored before there was a key, callbacks, and the codes of coupons.
 func (s *Store) SealAddresses(ctx context.Context) error {
 	have, err := s.sealer(ctx)
 	if err != nil || have.aead == nil {
 		return err
 	}
 	if err := s.sealIdentities(ctx, have); err != nil {
+		return err
+	}
+	if err := s.sealCallbacks(ctx, have); err != nil {
 		return err
 	}
 	return s.sealCoupons(ctx, have)

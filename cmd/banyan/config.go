@@ -10,6 +10,7 @@ import (
 	"go.temporal.io/sdk/contrib/envconfig"
 	"go.temporal.io/sdk/log"
 
+	"github.com/banyanhq/banyan/callbacks"
 	"github.com/banyanhq/banyan/campaign"
 	"github.com/banyanhq/banyan/channels/all"
 	"github.com/banyanhq/banyan/optout"
@@ -35,6 +36,7 @@ type settings struct {
 	Channels    all.Config            // BANYAN_CHANNEL, BANYAN_WEBHOOK_…, BANYAN_MAIL_…, BANYAN_CALL_…, BANYAN_REFUND_…
 	Links       optout.Links          // BANYAN_PUBLIC_URL, BANYAN_LINK_SECRET
 	Referrals   starter.ReferralLinks // the same, and BANYAN_REFERRAL_HOSTS
+	Callbacks   callbacks.Endpoints   // BANYAN_…_CALLBACK_…, BANYAN_WECHATPAY_…
 	AddressKeys []store.AddressKey
 	Log         *slog.Logger     // BANYAN_LOG: text, json
 	Temporal    temporal.Options // TEMPORAL_…
@@ -56,6 +58,9 @@ func readSettings(e *env) (s settings, err error) {
 		return s, err
 	}
 	if s.Referrals, err = readReferralLinks(e, s.Links.Ready()); err != nil {
+		return s, err
+	}
+	if s.Callbacks, _, err = readCallbacks(e); err != nil {
 		return s, err
 	}
 	if s.AddressKeys, err = store.ParseAddressKeys(keys); err != nil {

@@ -120,6 +120,7 @@ func (c *doctorCommand) Run(ctx context.Context, e *env, g *Globals) error {
 	}
 	findings = append(findings, addressFinding(ctx, e, s)...)
 	findings = append(findings, channelFindings(ctx, e)...)
+	findings = append(findings, callbackFindings(e, time.Now())...)
 	ill := 0
 	for i := range findings {
 		if !findings[i].OK && !findings[i].Mended() {

@@ -87,7 +87,7 @@ func serveOn(ctx context.Context, s *settings, listener net.Listener) error {
 	server, err := starter.NewServer(starter.Config{
 		Store: parts.store, Entrances: router, Temporal: parts.temporal, Log: s.Log, Version: version,
 		DemoClock: s.DemoClock, Rate: s.Rate, MaxIntents: s.MaxIntents, Metrics: s.Metrics.Registry, Trace: parts.traces,
-		OptOut: s.Links, Channels: parts.channels.Names(), Referrals: router, ReferralLinks: s.Referrals,
+		OptOut: s.Links, Callbacks: s.Callbacks, Channels: parts.channels.Names(), Referrals: router, ReferralLinks: s.Referrals,
 	})
 	if err != nil {
 		return err

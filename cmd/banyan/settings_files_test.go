@@ -46,7 +46,12 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_SMS_MAX_PARTS": "2", "BANYAN_SMS_SECRET_ID": "AKID1", "BANYAN_SMS_SECRET_KEY": "k3y", "BANYAN_SMS_APP": "1400006666", "BANYAN_SMS_REGION": "ap-beijing",
 		"BANYAN_SMS_SECRET": "a secret of the gateway's", "BANYAN_SMS_ALLOW_PRIVATE": "true",
 		"BANYAN_PUBLIC_URL": "https://banyan.example.com", "BANYAN_LINK_SECRET": "a secret of more than sixteen bytes", "BANYAN_ADDRESS_KEY": strings.Repeat("0f", 32),
-		"BANYAN_REFERRAL_HOSTS": "shop.example",
+		"BANYAN_REFERRAL_HOSTS":       "shop.example",
+		"BANYAN_WECOM_CALLBACK_TOKEN": "t0ken", "BANYAN_WECOM_CALLBACK_KEY": strings.Repeat("a", 43),
+		"BANYAN_OFFICIALACCOUNT_APP": "wx1", "BANYAN_OFFICIALACCOUNT_CALLBACK_TOKEN": "t0ken", "BANYAN_OFFICIALACCOUNT_CALLBACK_KEY": strings.Repeat("b", 43),
+		"BANYAN_MINIPROGRAM_APP": "wx2", "BANYAN_MINIPROGRAM_CALLBACK_TOKEN": "t0ken", "BANYAN_MINIPROGRAM_CALLBACK_KEY": strings.Repeat("c", 43),
+		"BANYAN_WECHATPAY_MERCHANT": "1900000001", "BANYAN_WECHATPAY_KEY": strings.Repeat("k", 32), "BANYAN_WECHATPAY_CERTIFICATES": payCertificate,
+		"BANYAN_WECHATPAY_PUBLIC_KEY": payPublicKey, "BANYAN_WECHATPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0119000000012026050100000001",
 	})
 	// This one names a file of its own.
 	set["BANYAN_SMS_TEMPLATES_FILE"] = filepath.Join(t.TempDir(), "templates.yaml")
@@ -75,6 +80,7 @@ func TestEverySettingFromAFile(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"BANYAN_DATABASE_URL": s.DatabaseURL == "postgres://banyan@db.internal/banyan", "BANYAN_LISTEN": s.Listen == "127.0.0.1:9999", "BANYAN_ADMIN_KEY": len(s.AdminKey) == store.MinBootstrapKey,
 		"BANYAN_RATE_LIMIT": s.Rate == 7, "BANYAN_INTENT_LIMIT": s.MaxIntents == 8, "BANYAN_METRICS_LISTEN": s.MetricsAt == "127.0.0.1:9998", "BANYAN_DEMO_CLOCK": s.DemoClock,
+		"callbacks":      slices.Equal(s.Callbacks.Paths(), []string{"/callbacks/wecom/ww1", "/callbacks/officialaccount/wx1", "/callbacks/miniprogram/wx2", "/callbacks/wechatpay/1900000001"}),
 		"BANYAN_CHANNEL": c.Default == "mail", "BANYAN_WEBHOOK_…": c.Webhook.URL != "" && c.Webhook.Secret != "" && c.Webhook.AllowPrivate,
 		"BANYAN_REFUND_…": c.Refund.URL != "" && c.Refund.Secret != "" && c.Refund.AllowPrivate,
 		"BANYAN_CALL_…":   c.Call.Secret != "" && c.Call.Allow == "crm.internal", "BANYAN_MAIL_…": c.Mail.URL != "" && c.Mail.Password == "p4ss" && c.Mail.From == "hello@example.com",

@@ -44,7 +44,7 @@ func (q *Queries) IdentityExists(ctx context.Context, id int64) (bool, error) {
 }
 
 const memberIdentities = `-- name: MemberIdentities :many
-select id, member, kind, account, address, sealed, hash, state, reason, by_link, state_at, updated_at from identities where member = $1 and (address is not null or state <> 'reachable') order by kind, account
+select id, member, kind, account, address, sealed, hash, state, reason, by_link, state_at, updated_at, told_at from identities where member = $1 and (address is not null or state <> 'reachable') order by kind, account
 `
 
 // Of an address that was removed the row alone is left.
@@ -70,6 +70,7 @@ func (q *Queries) MemberIdentities(ctx context.Context, member string) ([]Identi
 			&i.ByLink,
 			&i.StateAt,
 			&i.UpdatedAt,
+			&i.ToldAt,
 		); err != nil {
 			return nil, err
 		}

@@ -64,6 +64,21 @@ type BudgetBalance struct {
 	Kept      int64
 }
 
+type Callback struct {
+	ID         int64
+	Hash       []byte
+	Channel    string
+	Account    string
+	Sort       string
+	Payload    []byte
+	Sealed     bool
+	ReceivedAt time.Time
+	DueAt      time.Time
+	Tries      int32
+	Error      string
+	DoneAt     *time.Time
+}
+
 type Campaign struct {
 	Name        string
 	State       string
@@ -212,6 +227,7 @@ type Identity struct {
 	ByLink    bool
 	StateAt   time.Time
 	UpdatedAt time.Time
+	ToldAt    *time.Time
 }
 
 type Intent struct {

@@ -1583,6 +1583,7 @@ create table identities (
     by_link     boolean not null default false,     -- opted out by the link in a message: so is everybody who has this address
     state_at    timestamptz not null default now(),
     updated_at  timestamptz not null default now(),
+    told_at     timestamptz,                        -- when its platform last said whether she follows, by the platform's clock
     unique (member, kind, account),
     check ((address is null) = (hash is null)),
     check (state = 'opted_out' or not by_link)
@@ -1611,6 +1612,26 @@ create table platform_sends (
 );
 create index platform_sends_slot on platform_sends (slot); -- to forget what counts no more
 
+-- What platforms told of their own account, as it was opened: kept in the moment it is
+-- acknowledged, worked afterwards. The same payload again, by whichever way, is the same row.
+create table callbacks (
+    id          bigint generated always as identity primary key,
+    hash        bytea not null unique,              -- SHA-256 of the whole payload
+    channel     text not null,
+    account     text not null,
+    sort        text not null default '',           -- what the envelope said of it
+    payload     bytea not null,
+    sealed      boolean not null,                   -- by the data key
+    received_at timestamptz not null default now(),
+    due_at      timestamptz not null default now(), -- while it is being worked: when somebody else may try
+    tries       int not null default 0,
+    error       text not null default '',           -- of the last try
+    done_at     timestamptz
+);
+create index callbacks_due on callbacks (due_at) where done_at is null;
+create index callbacks_done on callbacks (done_at) where done_at is not null; -- to forget them
+create index callbacks_plain on callbacks (id) where not sealed;
+
 create table api_keys (
     id          bigint generated always as identity primary key,
     name        text not null,
@@ -1634,7 +1655,7 @@ create table idempotency (
 
 -- +goose Down
 drop view reward_budgets, budget_balances;
-drop table idempotency, api_keys, platform_sends, platform_tokens, identities, data_keys, referral_guesses, referral_marks, referrals, referral_codes, team_members, teams, point_scores, point_members, point_days, point_gains, point_draws, point_batches, redemptions, reviews, clawbacks, order_grants, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+drop table idempotency, api_keys, callbacks, platform_sends, platform_tokens, identities, data_keys, referral_guesses, referral_marks, referrals, referral_codes, team_members, teams, point_scores, point_members, point_days, point_gains, point_draws, point_batches, redemptions, reviews, clawbacks, order_grants, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
     offer_reservations, offer_stock, exposures, refund_requests, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function referrals_forward();
