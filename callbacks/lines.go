@@ -16,8 +16,14 @@ const (
 var (
 	contact = []take{{from: "ChangeType", as: "change"}, {from: "UserID", as: "staff"}, {from: "State", as: "state"}, {from: "WelcomeCode", as: "welcome_code"}, {from: "Source", as: "source"}}
 	group   = []take{
-		{from: "ChatId", as: "chat"}, {from: "ChangeType", as: "change"}, {from: "UpdateDetail", as: "detail"}, {from: "JoinScene", as: "join_scene"}, {from: "QuitScene", as: "quit_scene"},
-		{from: "MemChangeCnt", as: "count"}, {from: "LastMemVer", as: "last_version"}, {from: "CurMemVer", as: "version"},
+		{from: "ChatId", as: "chat"},
+		{from: "ChangeType", as: "change"},
+		{from: "UpdateDetail", as: "detail"},
+		{from: "JoinScene", as: "join_scene"},
+		{from: "QuitScene", as: "quit_scene"},
+		{from: "MemChangeCnt", as: "count"},
+		{from: "LastMemVer", as: "last_version"},
+		{from: "CurMemVer", as: "version"},
 	}
 	written = []take{{from: "Content", as: "text"}, {from: "MediaId", as: "media"}, {from: "MsgId", as: "message"}}
 	tapped  = []take{{from: "EventKey", as: "key"}}

@@ -21,12 +21,23 @@ const (
 // What is taken of a notification. Amounts are integers in fen.
 var (
 	paid = []take{
-		{from: "out_trade_no", as: "order"}, {from: "transaction_id", as: "transaction"}, {from: "amount.total", as: "total"},
-		{from: "amount.payer_total", as: "payer_total"}, {from: "amount.currency", as: "currency"}, {from: "trade_type", as: "trade_type"}, {from: "attach", as: "attach"},
+		{from: "out_trade_no", as: "order"},
+		{from: "transaction_id", as: "transaction"},
+		{from: "amount.total", as: "total"},
+		{from: "amount.payer_total", as: "payer_total"},
+		{from: "amount.currency", as: "currency"},
+		{from: "trade_type", as: "trade_type"},
+		{from: "attach", as: "attach"},
 	}
 	refunded = []take{
-		{from: "out_trade_no", as: "order"}, {from: "transaction_id", as: "transaction"}, {from: "out_refund_no", as: "refund"}, {from: "refund_id", as: "refund_id"},
-		{from: "amount.total", as: "total"}, {from: "amount.refund", as: "refunded"}, {from: "amount.payer_refund", as: "payer_refunded"}, {from: "refund_status", as: "status"},
+		{from: "out_trade_no", as: "order"},
+		{from: "transaction_id", as: "transaction"},
+		{from: "out_refund_no", as: "refund"},
+		{from: "refund_id", as: "refund_id"},
+		{from: "amount.total", as: "total"},
+		{from: "amount.refund", as: "refunded"},
+		{from: "amount.payer_refund", as: "payer_refunded"},
+		{from: "refund_status", as: "status"},
 	}
 )
 

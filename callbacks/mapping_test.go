@@ -121,7 +121,13 @@ func TestMappingRefuses(t *testing.T) {
 		channel callbacks.Channel
 		payload string
 	}{
-		{callbacks.Wecom, ""}, {callbacks.Wecom, "hello"}, {callbacks.Wecom, "<xml>"}, {callbacks.Wecom, deep}, {callbacks.Wecom, wide}, {callbacks.Wecom, `{} {}`}, {callbacks.Wecom, `[]`},
+		{callbacks.Wecom, ""},
+		{callbacks.Wecom, "hello"},
+		{callbacks.Wecom, "<xml>"},
+		{callbacks.Wecom, deep},
+		{callbacks.Wecom, wide},
+		{callbacks.Wecom, `{} {}`},
+		{callbacks.Wecom, `[]`},
 		{callbacks.Wecom, `{"MsgType":"event","Event":"change_external_contact","ChangeType":"add_external_contact"}`},
 		{callbacks.Wecom, `{"MsgType":"event","Event":"kf_msg_or_event","OpenKfId":"a b"}`},
 		{callbacks.MiniProgram, `{"MsgType":"text","FromUserName":{"a":"b"}}`},

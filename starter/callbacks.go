@@ -42,7 +42,8 @@ func (s *Server) registerCallbacks() {
 			s.refuseCallback(w, r, channel, err)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), acknowledgeWithin)
+		// It is kept though who called does not wait for the answer.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), acknowledgeWithin)
 		defer cancel()
 		fresh, err := s.store.KeepCallback(ctx, string(channel), r.PathValue("account"), opened.Sort, opened.Payload)
 		if err != nil {
@@ -135,7 +136,7 @@ func (r *Router) workCallback(ctx context.Context, c *store.Callback) (why strin
 		Channel: callbacks.Channel(c.Channel), Account: c.Account, Sort: c.Sort, Payload: c.Payload, Received: c.Received,
 	})
 	if err != nil {
-		return err.Error(), nil
+		return whyOf(err)
 	}
 	events := make([]campaign.Event, 0, len(told))
 	for i := range told {
