@@ -136,8 +136,13 @@ func (p *pay) Open(r *Request) (Opened, error) {
 	if err := p.verify(r); err != nil {
 		return Opened{}, err
 	}
+	return p.read(r.Body)
+}
+
+// read decrypts a notification that is the platform's, and checks whose it is.
+func (p *pay) read(body []byte) (Opened, error) {
 	var n notification
-	if json.Unmarshal(r.Body, &n) != nil || n.Resource.Algorithm != "AEAD_AES_256_GCM" ||
+	if json.Unmarshal(body, &n) != nil || n.Resource.Algorithm != "AEAD_AES_256_GCM" ||
 		len(n.Resource.Nonce) != gcmNonce || len(n.Resource.AAD) > maxAAD {
 		return Opened{}, ErrForm
 	}

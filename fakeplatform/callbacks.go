@@ -36,6 +36,8 @@ type CallbackAccount struct {
 	Clock    *Clock // nil: this machine's
 	// Plain: its address is asked plainly, as those of official accounts and mini programs are.
 	Plain bool
+
+	random io.Reader // nil: chance
 }
 
 // impatience is how long a platform waits for an answer.
@@ -123,7 +125,11 @@ func (a *CallbackAccount) encrypt(message string) (string, error) {
 		return "", err
 	}
 	var b bytes.Buffer
-	if _, err := io.CopyN(&b, crand.Reader, 16); err != nil {
+	random := a.random
+	if random == nil {
+		random = crand.Reader
+	}
+	if _, err := io.CopyN(&b, random, 16); err != nil {
 		return "", err
 	}
 	if err := binary.Write(&b, binary.BigEndian, int32(len(message))); err != nil { //nolint:gosec // messages are short
