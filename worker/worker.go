@@ -42,6 +42,15 @@ type Config struct {
 // ten. What is cut off all the same is taken up by another worker under the same key.
 const stopTimeout = 7 * time.Second
 
+// restingPollers is how many polls for workflow tasks stay open, on the task queue and on
+// the worker's own sticky one each, while nothing happens. Every poll that ends empty has the
+// SDK give one up, down to a single one unless told otherwise; journeys start eagerly, without
+// a poll, so that a worker with ten thousand waiting journeys had one poll left when a
+// thousand of them fell due, and each turn waited for the one before it. A frontend of
+// Temporal's lets 1,200 long polls of a namespace be open (frontend.namespaceCount), so
+// 16 of each sort leave room for 37 workers on each frontend.
+const restingPollers = 16
+
 // Run runs a worker until ctx is done. It returns nil after a clean stop.
 func Run(ctx context.Context, cfg Config) error {
 	if cfg.GiveUp == 0 {
@@ -63,8 +72,10 @@ func Run(ctx context.Context, cfg Config) error {
 		return worker.Options{
 			WorkerStopTimeout: stopTimeout,
 			// A journey is idle nearly always and a thousand may fall due at once: the
-			// number of pollers follows the load.
-			WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+			// number of pollers follows the load, upwards from restingPollers.
+			WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+				InitialNumberOfPollers: restingPollers, MinimumNumberOfPollers: restingPollers,
+			}),
 			ActivityTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 			// A turn holds a database connection, so more of them than connections only wait.
 			// Every channel has room of its own beside them: it takes none from the turns.
