@@ -106,6 +106,10 @@ func acknowledge(w http.ResponseWriter, contentType, text string) {
 // a batch must be through long before another process may take it.
 const callbacksAtOnce = 50
 
+// awaitPayment is how long a refund waits for word of its payment: WeChat Pay tries for a day
+// to tell. Later, it was paid before anybody listened.
+const awaitPayment = 72 * time.Hour
+
 // callbacks works what platforms told. Every step may be done again, so one that was broken off
 // is taken up by whoever comes next.
 func (r *Router) callbacks(ctx context.Context) (int, error) {
@@ -145,6 +149,9 @@ func (r *Router) workCallback(ctx context.Context, c *store.Callback) (why strin
 		switch {
 		case err != nil:
 			return whyOf(err)
+		case member == "" && time.Since(c.Received) > awaitPayment:
+			r.Log.WarnContext(ctx, "a refund is left alone: nobody has told of its payment", "channel", c.Channel, "callback", c.ID)
+			return "", nil
 		case member == "":
 			return "the payment that it is about has not been told yet", nil
 		}

@@ -192,6 +192,23 @@ func TestCallbacksOutliveTheirWorker(t *testing.T) {
 	}
 }
 
+// A refund waits for its payment, and not for ever.
+func TestRefundWithoutPayment(t *testing.T) {
+	c := serveCallbacks(t)
+	if err := c.pay.Notify(t.Context(), "REFUND.SUCCESS", "refund", `{"mchid":"1900000001","transaction_id":"42","refund_id":"5","refund_status":"SUCCESS","amount":{"total":1,"refund":1}}`); err != nil {
+		t.Fatal(err)
+	}
+	c.work()
+	if got := c.rows(`select error from callbacks where done_at is null`); !strings.Contains(got, "has not been told yet") {
+		t.Errorf("at first: %q", got)
+	}
+	query(t, c.url, "update callbacks set due_at = now(), received_at = now() - interval '73 hours' returning 1::text")
+	c.work()
+	if got := c.rows(`select error from callbacks where done_at is null`); got != "" || c.rows(`select type from events`) != "" {
+		t.Errorf("after three days: %q", got)
+	}
+}
+
 // What a platform says of who follows is judged by its own time, and takes back no other no.
 func TestFollowing(t *testing.T) {
 	c := serveCallbacks(t)
