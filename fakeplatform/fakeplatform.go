@@ -48,8 +48,9 @@ const (
 
 // Received is a message that a person got: by an app, or as an SMS.
 type Received struct {
-	Person string // a userid, or a phone number
-	App    int    // 0: it is an SMS
+	Person string // a userid, an openid, or a phone number
+	App    int    // of WeCom; 0: it is an SMS, or of an official account
+	By     string // the app id of the official account; empty: it is none's
 	Text   string
 	At     time.Time
 }
@@ -65,6 +66,8 @@ type Options struct {
 	Parallel int
 	// SMS is an account of Tencent Cloud SMS, and of a gateway for texts.
 	SMS SMSAccount
+	// Official is an official account of WeChat.
+	Official OfficialAccount
 	// Clock is its clock; a new one unless set.
 	Clock *Clock
 }
@@ -90,6 +93,10 @@ type Record struct {
 	WhileBlocked  int // calls while the API was blocked: 45009
 	Dropped       int // messages above a member's limit, silently
 	Repeated      int // messages that its duplicate check held back
+
+	OfficialCalls int // of message/custom/send
+	OfficialLate  int // … to somebody who had done nothing for too long: 45015
+	OfficialOver  int // … to somebody who had got as many as what she did allows: 45047
 
 	SMSRequests int // of SendSms and to the gateway
 	SMSUnsigned int // … whose signature was missing, wrong or old
@@ -118,17 +125,20 @@ type Platform struct {
 	record   Record
 	day      map[string]int // person-times by day
 	texts    texts
+	official official
 }
 
 // New makes a platform.
 func New(opts Options) *Platform {
 	opts.Parallel = cmp.Or(opts.Parallel, 5)
-	p := &Platform{opts: opts, clock: opts.Clock, stop: make(chan struct{}), seen: map[string]time.Time{}, day: map[string]int{}, texts: newTexts()}
+	p := &Platform{opts: opts, clock: opts.Clock, stop: make(chan struct{}), seen: map[string]time.Time{}, day: map[string]int{}, texts: newTexts(), official: newOfficial()}
 	if p.clock == nil {
 		p.clock = new(Clock)
 	}
 	p.mux.HandleFunc("GET /cgi-bin/gettoken", p.getToken)
 	p.mux.HandleFunc("POST /cgi-bin/message/send", p.sendMessage)
+	p.mux.HandleFunc("POST /cgi-bin/stable_token", p.stableToken)
+	p.mux.HandleFunc("POST /cgi-bin/message/custom/send", p.customSend)
 	p.mux.HandleFunc("POST /{$}", p.tencent)
 	p.mux.HandleFunc("POST /sms", p.gateway)
 	p.mux.HandleFunc("GET /{$}", p.page)
@@ -151,11 +161,11 @@ func (p *Platform) Next(faults ...Fault) {
 	p.faults = append(p.faults, faults...)
 }
 
-// Revoke ends the token that is given out before its time, as the platform may.
+// Revoke ends the tokens that are given out before its time, as the platform may.
 func (p *Platform) Revoke() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.token = ""
+	p.token, p.official.token = "", ""
 }
 
 // Received lists what a person got, the oldest first; what everybody got for an empty one.

@@ -52,7 +52,7 @@ h1 { font-size: 1.4rem; margin: 0 }
 · silently dropped: {{.Record.Dropped}} · repeats held back: {{.Record.Repeated}} · too many at once: {{.Record.RefusedAtOnce}} · while blocked: {{.Record.WhileBlocked}} · SMS: {{.Record.SMSSent}}</p>
 {{if not .Phones}}<p class="none">Nobody has received anything yet.</p>{{end}}
 <div class="phones">{{range .Phones}}<section class="phone"><h2>{{.Person}}</h2><div class="feed">{{range .Messages}}
-<div class="time">{{if .App}}app {{.App}}{{else}}SMS{{end}} · {{.At.Format "01-02 15:04:05"}}</div><div class="bubble">{{.Text}}</div>{{end}}
+<div class="time">{{if .By}}{{.By}}{{else if .App}}app {{.App}}{{else}}SMS{{end}} · {{.At.Format "01-02 15:04:05"}}</div><div class="bubble">{{.Text}}</div>{{end}}
 </div></section>{{end}}</div>
 </body></html>
 `))

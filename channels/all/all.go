@@ -11,6 +11,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/officialaccount"
 	"github.com/banyanhq/banyan/channels/refund"
 	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
@@ -30,6 +31,8 @@ type Config struct {
 	SMS     sms.Config
 	// WecomApp is left out where its account names no company.
 	WecomApp app.Config
+	// OfficialAccount is left out where its account has no secret: it only calls back then.
+	OfficialAccount officialaccount.Config
 	// Call is how services are called. They are always there: a journey that calls one
 	// waits until a secret is configured, or its time is over.
 	Call call.Config
@@ -67,6 +70,13 @@ func Build(cfg Config) (set channels.Set, standard string, err error) {
 	}
 	if cfg.WecomApp.Account.Corp != "" {
 		c, err := app.New(cfg.WecomApp)
+		if err != nil {
+			return channels.Set{}, "", err
+		}
+		list = append(list, c)
+	}
+	if cfg.OfficialAccount.Account.Secret != "" {
+		c, err := officialaccount.New(cfg.OfficialAccount)
 		if err != nil {
 			return channels.Set{}, "", err
 		}

@@ -39,7 +39,7 @@ func (c *Client) parked(path string, now time.Time) *channels.Failure {
 
 // judge says what a code means, and remembers what it says about the calls to come.
 func (c *Client) judge(path string, code int) *channels.Failure {
-	f := judge(code)
+	f := c.mean(code)
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,11 +59,21 @@ func (c *Client) judge(path string, code int) *channels.Failure {
 	return f
 }
 
+// mean says what a code means in the platform's dialect.
+func (c *Client) mean(code int) *channels.Failure {
+	if c.dialect.Judge != nil {
+		if f, ok := c.dialect.Judge(code); ok {
+			return f
+		}
+	}
+	return judge(code)
+}
+
 func rated(code int) bool { return code == 45009 || code == 45011 }
 
 // judge says what a code means for the message that was sent with it.
 func judge(code int) *channels.Failure {
-	reason := reasonOf(code)
+	reason := Reason(code)
 	switch {
 	case code == 0:
 		return nil

@@ -37,6 +37,7 @@ const (
 	early = 5 * time.Minute
 
 	maxAnswer = 64 << 10
+	noCode    = -2 // no platform has it
 )
 
 // Token is an access token.
@@ -99,11 +100,33 @@ func (a Account) GoString() string { return a.String() }
 // LogValue is String, for slog.
 func (a Account) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
+// Dialect is what an account of one of the vendor's platforms has of its own; the rest of
+// their APIs is alike.
+type Dialect struct {
+	URL     string        // where the API is
+	Setting string        // the setting that URL comes from
+	Name    string        // of the account among tokens
+	Timeout time.Duration // of one call; zero is DefaultTimeout
+	Tokens  Tokens        // nil: this process's own
+	// Grant is the call that gives a token. It holds the account's secret.
+	Grant func() Grant
+	// Judge says what a code means where it is not as WeCom has it; ok is false for others.
+	// Nil: all of them are as WeCom has them.
+	Judge func(code int) (f *channels.Failure, ok bool)
+}
+
+// Grant is a call for a token.
+type Grant struct {
+	Method, Path string
+	Query        url.Values
+	Body         []byte
+}
+
 // Client calls the API for one account. It is safe for concurrent use.
 type Client struct {
 	base    *url.URL
-	account Account
-	name    string // of the account among tokens
+	corp    string
+	dialect Dialect
 	http    *http.Transport
 	timeout time.Duration
 	slots   *slots
@@ -115,21 +138,37 @@ type Client struct {
 // NewClient checks the account. It touches no network. Errors name the settings and never
 // quote a secret.
 func NewClient(a Account, app string) (*Client, error) {
-	base, err := url.Parse(cmp.Or(a.URL, DefaultURL))
 	switch {
-	case err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "":
-		return nil, campaign.Errorf(campaign.CodeInvalid, "BANYAN_WECOM_URL is not a URL such as %s", DefaultURL)
 	case a.Corp == "" || strings.ContainsAny(a.Corp, " \t\n"):
 		return nil, campaign.Errorf(campaign.CodeInvalid, "BANYAN_WECOM_CORP is the company's id (企业ID), such as ww0123456789abcdef")
 	case a.Secret == "":
 		return nil, campaign.Errorf(campaign.CodeInvalid, "BANYAN_WECOM_SECRET is the secret of the app, from its page in the administration (应用管理)")
 	}
-	if a.Tokens == nil {
-		a.Tokens = new(Memory)
+	c, err := Speak(Dialect{
+		URL: cmp.Or(a.URL, DefaultURL), Setting: "BANYAN_WECOM_URL", Name: "wecom/" + a.Corp + "/" + app, Timeout: a.Timeout, Tokens: a.Tokens,
+		Grant: func() Grant {
+			return Grant{Method: http.MethodGet, Path: "/cgi-bin/gettoken", Query: url.Values{"corpid": {a.Corp}, "corpsecret": {a.Secret}}}
+		},
+	})
+	if err == nil {
+		c.corp = a.Corp
 	}
-	timeout := cmp.Or(a.Timeout, DefaultTimeout)
+	return c, err
+}
+
+// Speak makes a client of a dialect. It touches no network. Errors name the setting and
+// never quote it.
+func Speak(d Dialect) (*Client, error) {
+	base, err := url.Parse(d.URL)
+	if err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http") || base.User != nil || base.RawQuery != "" {
+		return nil, campaign.Errorf(campaign.CodeInvalid, "%s is not a URL such as %s", d.Setting, DefaultURL)
+	}
+	if d.Tokens == nil {
+		d.Tokens = new(Memory)
+	}
+	timeout := cmp.Or(d.Timeout, DefaultTimeout)
 	return &Client{
-		base: base, account: a, name: "wecom/" + a.Corp + "/" + app, timeout: timeout, slots: newSlots(Parallel), blocked: map[string]block{},
+		base: base, dialect: d, timeout: timeout, slots: newSlots(Parallel), blocked: map[string]block{},
 		http: &http.Transport{
 			DialContext: (&net.Dialer{Timeout: timeout}).DialContext, TLSHandshakeTimeout: timeout, MaxIdleConnsPerHost: 2 * Parallel,
 			IdleConnTimeout: 30 * time.Second, Proxy: http.ProxyFromEnvironment,
@@ -137,12 +176,13 @@ func NewClient(a Account, app string) (*Client, error) {
 	}, nil
 }
 
-// Corp is the company's id.
-func (c *Client) Corp() string { return c.account.Corp }
+// Corp is the company's id; empty for an account of another platform.
+func (c *Client) Corp() string { return c.corp }
 
-// status is the part of an answer that every API has.
+// status is the part of an answer that every API has; only WeChat gives a token without a code.
 type status struct {
-	Code int `json:"errcode"`
+	Code  int    `json:"errcode"`
+	Token string `json:"access_token"`
 }
 
 // Post calls an API with a body, and reads its answer into reply. A token that the platform
@@ -183,7 +223,7 @@ func (c *Client) Ask(ctx context.Context) *channels.Failure {
 }
 
 func (c *Client) token(ctx context.Context, refused string) (string, *channels.Failure) {
-	t, err := c.account.Tokens.Token(ctx, c.name, refused, c.fetch)
+	t, err := c.dialect.Tokens.Token(ctx, c.dialect.Name, refused, c.fetch)
 	if err == nil {
 		return t.Text, nil
 	}
@@ -211,7 +251,8 @@ func (c *Client) fetch(ctx context.Context) (Token, error) {
 		Seconds int    `json:"expires_in"`
 	}
 	asked := time.Now()
-	code, f := c.call(ctx, http.MethodGet, "/cgi-bin/gettoken", url.Values{"corpid": {c.account.Corp}, "corpsecret": {c.account.Secret}}, nil, &got)
+	grant := c.dialect.Grant()
+	code, f := c.call(ctx, grant.Method, grant.Path, grant.Query, grant.Body, &got)
 	if f != nil {
 		if f.Class == channels.ClassUnknown { // a token that was lost on its way harms nobody
 			f = channels.TryAgain(f.Reason, f.RetryAfter, f.Err)
@@ -221,7 +262,7 @@ func (c *Client) fetch(ctx context.Context) (Token, error) {
 	if code == 0 && (got.Token == "" || len(got.Token) > 512 || got.Seconds <= 0) {
 		return Token{}, channels.Misconfigured("no_token", nil)
 	}
-	switch f := judge(code); {
+	switch f := c.mean(code); {
 	case f == nil:
 		return Token{got.Token, asked.Add(time.Duration(got.Seconds) * time.Second)}, nil
 	case f.Class == channels.ClassRefused || tokenRefused(code): // it is about the account, and not about a message
@@ -256,9 +297,12 @@ func (c *Client) call(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return 0, way.Failure(ctx, err)
 	}
-	said := status{Code: -2} // an answer without a code is none
-	if len(text) > maxAnswer || json.Unmarshal(text, &said) != nil || said.Code == -2 {
+	said := status{Code: noCode} // an answer without a code is none
+	if len(text) > maxAnswer || json.Unmarshal(text, &said) != nil || (said.Code == noCode && said.Token == "") {
 		return 0, channels.Unknown("no_answer", nil)
+	}
+	if said.Code == noCode {
+		said.Code = 0
 	}
 	if reply != nil && said.Code == 0 {
 		if json.Unmarshal(text, reply) != nil {
@@ -321,4 +365,5 @@ func (s *slots) shrink() {
 // jitter spreads those who were all told to come again.
 func jitter(most time.Duration) time.Duration { return time.Second + rand.N(most) }
 
-func reasonOf(code int) string { return fmt.Sprintf("errcode_%d", code) }
+// Reason is the reason of a failure that the platform gave a code for.
+func Reason(code int) string { return fmt.Sprintf("errcode_%d", code) }

@@ -12,11 +12,13 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/officialaccount"
 	"github.com/banyanhq/banyan/channels/refund"
 	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
 	"github.com/banyanhq/banyan/channels/wecom"
 	"github.com/banyanhq/banyan/channels/wecom/app"
+	"github.com/banyanhq/banyan/channels/weixin"
 	"github.com/banyanhq/banyan/optout"
 	"github.com/banyanhq/banyan/starter"
 	"github.com/banyanhq/banyan/store"
@@ -150,6 +152,9 @@ func readChannels(e *env) (cfg all.Config, links optout.Links, err error) {
 			Account: wecom.Account{URL: r.setting("BANYAN_WECOM_URL"), Corp: r.setting("BANYAN_WECOM_CORP"), Secret: r.setting("BANYAN_WECOM_SECRET")},
 			Agent:   r.number("BANYAN_WECOM_AGENT"),
 		},
+		OfficialAccount: officialaccount.Config{Account: weixin.Account{
+			URL: r.setting("BANYAN_OFFICIALACCOUNT_URL"), App: r.setting("BANYAN_OFFICIALACCOUNT_APP"), Secret: r.setting("BANYAN_OFFICIALACCOUNT_SECRET"),
+		}},
 		Call: call.Config{Secret: r.setting("BANYAN_CALL_SECRET"), Allow: r.setting("BANYAN_CALL_ALLOW")},
 		Refund: refund.Config{
 			URL: r.setting("BANYAN_REFUND_URL"), Secret: r.setting("BANYAN_REFUND_SECRET"), AllowPrivate: r.yes("BANYAN_REFUND_ALLOW_PRIVATE"),
@@ -192,7 +197,8 @@ const checkLimit = 15 * time.Second
 // would take messages. Where none is configured, the doctor was called for the data alone.
 func channelFindings(ctx context.Context, e *env) []store.Finding {
 	cfg, _, err := readChannels(e)
-	if err == nil && cfg.Webhook.URL == "" && cfg.Mail.URL == "" && cfg.SMS.Provider == "" && cfg.WecomApp.Account.Corp == "" {
+	if err == nil && cfg.Webhook.URL == "" && cfg.Mail.URL == "" && cfg.SMS.Provider == "" && cfg.WecomApp.Account.Corp == "" &&
+		cfg.OfficialAccount.Account.Secret == "" {
 		return nil
 	}
 	var set channels.Set

@@ -257,6 +257,7 @@ func connect(ctx context.Context, s *settings, name string) (*parts, error) {
 	store.WithAddressKeys(p.store, s.AddressKeys)
 	shared := &worker.Accounts{Store: p.store}
 	s.Channels.WecomApp.Account.Tokens, s.Channels.WecomApp.Limiter = shared, shared
+	s.Channels.OfficialAccount.Account.Tokens = shared
 	if p.channels, p.channel, err = all.Build(s.Channels); err != nil {
 		p.store.Close()
 		return nil, err
