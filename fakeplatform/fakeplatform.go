@@ -181,3 +181,29 @@ func (p *Platform) Record() Record {
 	defer p.mu.Unlock()
 	return p.record
 }
+
+// fault takes the next one; its callers hold the lock.
+func (p *Platform) fault() (f Fault) {
+	if len(p.faults) > 0 {
+		f, p.faults = p.faults[0], p.faults[1:]
+	}
+	return f
+}
+
+// misbehave answers in a fault's way, and reports whether it did.
+func (p *Platform) misbehave(w http.ResponseWriter, r *http.Request, fault Fault) bool {
+	switch fault {
+	case ServerError:
+		http.Error(w, "bad gateway", http.StatusBadGateway)
+	case LoseAnswer:
+		panic(http.ErrAbortHandler) // net/http closes the connection without a word
+	case NeverAnswer:
+		select {
+		case <-r.Context().Done():
+		case <-p.stop:
+		}
+	default:
+		return false
+	}
+	return true
+}

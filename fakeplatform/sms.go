@@ -253,32 +253,6 @@ func (p *Platform) sendSms(w http.ResponseWriter, r *http.Request, body []byte) 
 	}
 }
 
-// fault takes the next one; its callers hold the lock.
-func (p *Platform) fault() (f Fault) {
-	if len(p.faults) > 0 {
-		f, p.faults = p.faults[0], p.faults[1:]
-	}
-	return f
-}
-
-// misbehave answers in a fault's way, and reports whether it did.
-func (p *Platform) misbehave(w http.ResponseWriter, r *http.Request, fault Fault) bool {
-	switch fault {
-	case ServerError:
-		http.Error(w, "bad gateway", http.StatusBadGateway)
-	case LoseAnswer:
-		panic(http.ErrAbortHandler) // net/http closes the connection without a word
-	case NeverAnswer:
-		select {
-		case <-r.Context().Done():
-		case <-p.stop:
-		}
-	default:
-		return false
-	}
-	return true
-}
-
 func (p *Platform) status(number, session, code string) tencentStatus {
 	s := tencentStatus{PhoneNumber: number, SessionContext: session, Code: code, Message: "it is refused"}
 	if code == "Ok" {

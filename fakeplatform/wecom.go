@@ -89,17 +89,7 @@ func (p *Platform) sendMessage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, fault := p.take(r.URL.Query().Get("access_token"), &m)
-	switch fault {
-	case ServerError:
-		http.Error(w, "bad gateway", http.StatusBadGateway)
-	case LoseAnswer:
-		panic(http.ErrAbortHandler) // net/http closes the connection without a word
-	case NeverAnswer:
-		select {
-		case <-r.Context().Done():
-		case <-p.stop:
-		}
-	default:
+	if !p.misbehave(w, r, fault) {
 		write(w, a)
 	}
 }
@@ -120,9 +110,7 @@ func (p *Platform) take(token string, m *textMessage) (a answer, fault Fault) {
 		p.record.WhileBlocked++
 		return answer{Code: 45009, Message: "api freq out of limit"}, ""
 	}
-	if len(p.faults) > 0 {
-		fault, p.faults = p.faults[0], p.faults[1:]
-	}
+	fault = p.fault()
 	switch fault {
 	case Busy:
 		return answer{Code: -1, Message: "system busy"}, fault

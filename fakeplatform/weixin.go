@@ -107,17 +107,7 @@ func (p *Platform) customSend(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a, fault := p.takeCustom(r.URL.Query().Get("access_token"), &m)
-	switch fault {
-	case ServerError:
-		http.Error(w, "bad gateway", http.StatusBadGateway)
-	case LoseAnswer:
-		panic(http.ErrAbortHandler) // net/http closes the connection without a word
-	case NeverAnswer:
-		select {
-		case <-r.Context().Done():
-		case <-p.stop:
-		}
-	default:
+	if !p.misbehave(w, r, fault) {
 		write(w, a)
 	}
 }
@@ -135,9 +125,7 @@ func (p *Platform) takeCustom(token string, m *customMessage) (a answer, fault F
 	case !now.Before(p.official.expires):
 		return answer{Code: 42001, Message: "access_token expired"}, ""
 	}
-	if len(p.faults) > 0 {
-		fault, p.faults = p.faults[0], p.faults[1:]
-	}
+	fault = p.fault()
 	switch fault {
 	case Busy:
 		return answer{Code: -1, Message: "system error"}, fault
