@@ -96,7 +96,10 @@ func TestPlansMadeOnEmptyTablesStayRight(t *testing.T) {
 			for table, n := range k.rowsRead() {
 				read := n - before[table]
 				t.Logf("%s: %d rows read", table, read)
-				if read > crowd/3 {
+				// A question that reads the crowd reads it again for each of the few. Below that
+				// is what they left behind: an index keeps what was deleted until vacuum comes,
+				// and how often it is met on the way is chance.
+				if read >= crowd {
 					t.Errorf("for %d members among %d, %d rows of %s were read", few, crowd, read, table)
 				}
 			}
