@@ -46,7 +46,7 @@ var house = map[string]struct {
 	"channels/refund/refundtest":    {may: []string{"channels/outbound", "channels/refund"}},
 	"channels/webhook/webhooktest":  {may: []string{"campaign", "channels", "channels/webhook"}},
 	"channels/conformance":          {may: []string{"campaign", "channels"}},
-	"channels/all":                  {may: []string{"campaign", "channels", "channels/call", "channels/console", "channels/mail", "channels/officialaccount", "channels/refund", "channels/sms", "channels/webhook", "channels/wecom/app"}},
+	"channels/all":                  {may: []string{"campaign", "channels", "channels/call", "channels/console", "channels/mail", "channels/miniprogram", "channels/officialaccount", "channels/refund", "channels/sms", "channels/webhook", "channels/wecom/app"}},
 	"activities":                    {may: []string{"campaign", "channels"}, libs: []string{"temporal"}},
 	"starter":                       {may: []string{"attribution", "callbacks", "campaign", "codes", "definitions", "fraud", "rules", "journey", "optout", "poster", "turn", "store"}, libs: []string{"temporal", "prometheus"}},
 	"telemetry":                     {may: []string{"activities", "campaign", "channels", "store"}, libs: []string{"temporal", "otel", "prometheus", "pgx"}},
@@ -69,6 +69,7 @@ var house = map[string]struct {
 	"channels/wecom":                {may: []string{"campaign", "channels", "channels/outbound"}},
 	"channels/wecom/app":            {may: []string{"campaign", "channels", "channels/outbound", "channels/wecom"}},
 	"channels/weixin":               {may: []string{"campaign", "channels", "channels/outbound", "channels/wecom"}},
+	"channels/miniprogram":          {may: []string{"campaign", "channels", "channels/outbound", "channels/wecom", "channels/weixin"}, libs: []string{"yaml"}},
 	"channels/officialaccount":      {may: []string{"campaign", "channels", "channels/outbound", "channels/wecom", "channels/weixin"}},
 	"fakeplatform":                  {}, // shares no code with what it tests
 	"fakeplatform/cmd/fakeplatform": {may: []string{"fakeplatform"}},

@@ -62,6 +62,10 @@ func TestSendByAddress(t *testing.T) {
 			identities: in(campaign.IdentityReachable), fails: &channels.Failure{Class: channels.ClassRefused, Reason: "smtp_550", Marks: campaign.IdentityUnreachable},
 			want: campaign.SendResult{Outcome: "refused", Next: "two"}, reason: campaign.ReasonUnreachable, to: "lin@example.com", mark: campaign.IdentityUnreachable,
 		},
+		"has permitted nothing": {
+			identities: in(campaign.IdentityReachable), fails: channels.Refuse(campaign.ReasonNoPermit, nil),
+			want: campaign.SendResult{Outcome: "refused", Next: "two"}, reason: campaign.ReasonNoPermit, to: "lin@example.com",
+		},
 		"found to want none": {
 			identities: in(campaign.IdentityReachable), fails: &channels.Failure{Class: channels.ClassRefused, Reason: "on_the_list", Marks: campaign.IdentityOptedOut},
 			want: campaign.SendResult{Outcome: "refused", Next: "two"}, reason: campaign.ReasonOptedOut, to: "lin@example.com", mark: campaign.IdentityOptedOut,

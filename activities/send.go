@@ -301,6 +301,9 @@ func (a *Activities) undelivered(o *campaign.Outgoing, end *campaign.Attempt, ne
 		switch {
 		case f.Reason != channels.ReasonDeadline:
 			reason := campaign.ReasonRefused
+			if f.Reason == campaign.ReasonNoPermit {
+				reason = f.Reason
+			}
 			switch f.Marks {
 			case campaign.IdentityUnreachable:
 				reason = campaign.ReasonUnreachable

@@ -46,7 +46,20 @@ type Told struct {
 	Properties json.RawMessage
 	Whom       Whom
 	Standing   Standing
+	// Permit is what it says of messages by Template to the user of a mini program.
+	Permit   Permit
+	Template string
 }
+
+// Permit is what a callback says of whether a mini program may write to its user.
+type Permit string
+
+// Permits.
+const (
+	NoPermit       Permit = ""          // nothing changes
+	PermitGiven    Permit = "given"     // one message more
+	PermitsRefused Permit = "withdrawn" // she refuses all of them in her settings
+)
 
 // EventID is the id under which Banyan keeps an event of a callback.
 func EventID(key string) string {
@@ -247,9 +260,25 @@ func tellAnswers(m *message, l *line) (out []Told, err error) {
 		if err != nil {
 			return nil, err
 		}
+		t.Permit, t.Template = m.permitOf(in), in.text("TemplateId")
 		out = append(out, t)
 	}
 	return out, nil
+}
+
+// permitOf says what an answer permits. Who declines when she is asked keeps what she has
+// permitted before; who refuses in her settings takes it back.
+func (m *message) permitOf(answer fields) Permit {
+	if m.c.Channel != MiniProgram {
+		return NoPermit
+	}
+	switch m.what() + " " + answer.text("SubscribeStatusString") {
+	case "subscribe_msg_popup_event accept":
+		return PermitGiven
+	case "subscribe_msg_change_event reject":
+		return PermitsRefused
+	}
+	return NoPermit
 }
 
 // tellGroup tells of a customer group, and of each customer who came or went where the

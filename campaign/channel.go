@@ -29,6 +29,7 @@ var channelTraits = []ChannelTraits{
 	{Name: "mail", Address: IdentityMail, Subject: true},
 	{Name: "wecom/app", Address: IdentityWecomUser, MaxBytes: 2048},
 	{Name: "officialaccount", Address: IdentityOpenID, MaxBytes: 2048},
+	{Name: "miniprogram", Address: IdentityOpenID},
 	{Name: "sms", Address: IdentityPhone, MaxCharacters: 500}, // with the signature, by the vendors' rules
 }
 

@@ -73,6 +73,8 @@ const (
 	ReasonNoAddress   = "no_address"
 	ReasonOptedOut    = "opted_out"
 	ReasonUnreachable = "unreachable"
+	// ReasonNoPermit: the channel writes to those alone who have permitted this very message.
+	ReasonNoPermit = "no_permit"
 )
 
 // Unreached says why an identity takes no message of this kind; empty: it takes it.

@@ -49,8 +49,8 @@ const (
 // Received is a message that a person got: by an app, or as an SMS.
 type Received struct {
 	Person string // a userid, an openid, or a phone number
-	App    int    // of WeCom; 0: it is an SMS, or of an official account
-	By     string // the app id of the official account; empty: it is none's
+	App    int    // of WeCom; 0: it is an SMS, or of an account of WeChat
+	By     string // the app id of the official account or mini program; empty: it is none's
 	Text   string
 	At     time.Time
 }
@@ -68,6 +68,8 @@ type Options struct {
 	SMS SMSAccount
 	// Official is an official account of WeChat.
 	Official OfficialAccount
+	// Mini is a mini program of WeChat.
+	Mini MiniProgram
 	// Clock is its clock; a new one unless set.
 	Clock *Clock
 }
@@ -98,6 +100,9 @@ type Record struct {
 	OfficialLate  int // … to somebody who had done nothing for too long: 45015
 	OfficialOver  int // … to somebody who had got as many as what she did allows: 45047
 
+	MiniCalls    int // of message/subscribe/send
+	MiniNoPermit int // … to somebody who had permitted none: 43101
+
 	SMSRequests int // of SendSms and to the gateway
 	SMSUnsigned int // … whose signature was missing, wrong or old
 	SMSSent     int // texts that were handed to a phone
@@ -125,13 +130,15 @@ type Platform struct {
 	record   Record
 	day      map[string]int // person-times by day
 	texts    texts
+	stable   map[string]*stable // the tokens of WeChat's accounts, by app id
 	official official
+	permits  map[permit]int
 }
 
 // New makes a platform.
 func New(opts Options) *Platform {
 	opts.Parallel = cmp.Or(opts.Parallel, 5)
-	p := &Platform{opts: opts, clock: opts.Clock, stop: make(chan struct{}), seen: map[string]time.Time{}, day: map[string]int{}, texts: newTexts(), official: newOfficial()}
+	p := &Platform{opts: opts, clock: opts.Clock, stop: make(chan struct{}), seen: map[string]time.Time{}, day: map[string]int{}, texts: newTexts(), stable: map[string]*stable{}, official: newOfficial(), permits: map[permit]int{}}
 	if p.clock == nil {
 		p.clock = new(Clock)
 	}
@@ -139,6 +146,7 @@ func New(opts Options) *Platform {
 	p.mux.HandleFunc("POST /cgi-bin/message/send", p.sendMessage)
 	p.mux.HandleFunc("POST /cgi-bin/stable_token", p.stableToken)
 	p.mux.HandleFunc("POST /cgi-bin/message/custom/send", p.customSend)
+	p.mux.HandleFunc("POST /cgi-bin/message/subscribe/send", p.subscribeSend)
 	p.mux.HandleFunc("POST /{$}", p.tencent)
 	p.mux.HandleFunc("POST /sms", p.gateway)
 	p.mux.HandleFunc("GET /{$}", p.page)
@@ -165,7 +173,10 @@ func (p *Platform) Next(faults ...Fault) {
 func (p *Platform) Revoke() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.token, p.official.token = "", ""
+	p.token = ""
+	for _, s := range p.stable {
+		s.token = ""
+	}
 }
 
 // Received lists what a person got, the oldest first; what everybody got for an empty one.

@@ -39,10 +39,14 @@ type allowed struct {
 	until time.Time
 }
 
-type official struct {
+// stable is the token of an account.
+type stable struct {
 	token   string
 	expires time.Time
 	tokens  int
+}
+
+type official struct {
 	allowed map[string][]*allowed // by openid
 }
 
@@ -73,15 +77,20 @@ func (p *Platform) stableToken(w http.ResponseWriter, r *http.Request) {
 		p.record.TokensWrong++
 		write(w, answer{Code: code, Message: message})
 	}
-	switch o := &p.official; {
+	secrets := map[string]string{p.opts.Mini.App: p.opts.Mini.Secret, p.opts.Official.App: p.opts.Official.Secret}
+	switch secret, ok := secrets[asked.App]; {
 	case asked.GrantType != "client_credential":
 		wrong(40002, "invalid grant_type")
-	case asked.App == "" || asked.App != p.opts.Official.App:
+	case asked.App == "" || !ok:
 		wrong(40013, "invalid appid")
-	case asked.Secret != p.opts.Official.Secret:
+	case asked.Secret != secret:
 		wrong(40125, "invalid appsecret")
 	default:
 		now := p.clock.Now()
+		if p.stable[asked.App] == nil {
+			p.stable[asked.App] = new(stable)
+		}
+		o := p.stable[asked.App]
 		if o.token == "" || !now.Before(o.expires) {
 			o.tokens++
 			o.token, o.expires = fmt.Sprintf("stabletoken%06d", o.tokens), now.Add(tokenLifetime)
@@ -116,28 +125,38 @@ func (p *Platform) takeCustom(token string, m *customMessage) (a answer, fault F
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.record.OfficialCalls++
-	now := p.clock.Now()
+	a, fault, ok := p.admit(p.opts.Official.App, token)
+	if !ok {
+		return a, fault
+	}
+	return p.handCustom(p.clock.Now(), m), fault
+}
+
+// admit looks at a call's token, and lets it meet the next fault; ok is false where it goes no
+// further. Its callers hold the lock.
+func (p *Platform) admit(app, token string) (a answer, fault Fault, ok bool) {
+	s := p.stable[app]
 	switch {
 	case token == "":
-		return answer{Code: 41001, Message: "access_token missing"}, ""
-	case token != p.official.token:
-		return answer{Code: 40001, Message: "invalid credential, access_token is invalid or not latest"}, ""
-	case !now.Before(p.official.expires):
-		return answer{Code: 42001, Message: "access_token expired"}, ""
+		return answer{Code: 41001, Message: "access_token missing"}, "", false
+	case s == nil || token != s.token:
+		return answer{Code: 40001, Message: "invalid credential, access_token is invalid or not latest"}, "", false
+	case !p.clock.Now().Before(s.expires):
+		return answer{Code: 42001, Message: "access_token expired"}, "", false
 	}
 	fault = p.fault()
 	switch fault {
 	case Busy:
-		return answer{Code: -1, Message: "system error"}, fault
+		return answer{Code: -1, Message: "system error"}, fault, false
 	case ServerError:
-		return answer{}, fault
+		return answer{}, fault, false
 	case Blocked:
-		return answer{Code: 45009, Message: "reach max api daily quota limit"}, fault
+		return answer{Code: 45009, Message: "reach max api daily quota limit"}, fault, false
 	case NoIP:
-		return answer{Code: 40164, Message: "invalid ip, not in whitelist"}, fault
+		return answer{Code: 40164, Message: "invalid ip, not in whitelist"}, fault, false
 	default: // it is done, whatever becomes of the answer
 	}
-	return p.handCustom(now, m), fault
+	return answer{}, fault, true
 }
 
 func (p *Platform) handCustom(now time.Time, m *customMessage) answer {

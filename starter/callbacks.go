@@ -143,6 +143,7 @@ func (r *Router) workCallback(ctx context.Context, c *store.Callback) (why strin
 		return whyOf(err)
 	}
 	events := make([]campaign.Event, 0, len(told))
+	var answers []store.PermitAnswer
 	for i := range told {
 		t := &told[i]
 		member, err := r.memberOf(ctx, c.Channel, &t.Whom)
@@ -160,7 +161,16 @@ func (r *Router) workCallback(ctx context.Context, c *store.Callback) (why strin
 				return whyOf(err)
 			}
 		}
-		events = append(events, campaign.Event{ID: callbacks.EventID(t.Key), Type: t.Type, Member: member, Time: t.Time, Properties: t.Properties})
+		id := callbacks.EventID(t.Key)
+		events = append(events, campaign.Event{ID: id, Type: t.Type, Member: member, Time: t.Time, Properties: t.Properties})
+		if t.Permit != callbacks.NoPermit {
+			answers = append(answers, store.PermitAnswer{
+				Event: id, Account: t.Whom.Account, Address: t.Whom.Address, Template: t.Template, Accepted: t.Permit == callbacks.PermitGiven,
+			})
+		}
+	}
+	if len(answers) > 0 {
+		return whyOf(r.Store.StoreAnswers(ctx, events, answers))
 	}
 	_, err = r.Store.StoreEvents(ctx, events)
 	return whyOf(err)

@@ -163,6 +163,49 @@ func (c *called) finding(check string) store.Finding {
 	return all[i]
 }
 
+// What somebody answers about messages of a mini program counts once, however often and by
+// however many it is told and worked.
+func TestAnswersBecomePermits(t *testing.T) {
+	c := serveCallbacks(t)
+	now := time.Now().Unix()
+	tell := func(a *fakeplatform.CallbackAccount, event, list string) {
+		t.Helper()
+		payload := fmt.Sprintf(`{"FromUserName":"o-2","CreateTime":%d,"MsgType":"event","Event":"%s","List":[%s]}`, now, event, list)
+		for range 2 {
+			if err := a.Tell(t.Context(), payload); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const t1, t2, no = `{"TemplateId":"t1","SubscribeStatusString":"accept"}`, `{"TemplateId":"t2","SubscribeStatusString":"accept"}`, `{"TemplateId":"t1","SubscribeStatusString":"reject"}`
+	want := func(want string) {
+		t.Helper()
+		c.work()
+		query(t, c.url, "update callbacks set done_at = null, due_at = now() returning 1::text") // as if nobody had noted that it is done
+		c.work()
+		if got := c.rows(`select account || ' ' || template || ' ' || permits from permits`); got != want {
+			t.Errorf("permits are %s, want %s", got, want)
+		}
+	}
+	tell(c.mini, "subscribe_msg_popup_event", t1+","+t2)
+	want("wx2 t1 1, wx2 t2 1")
+	now++
+	tell(c.mini, "subscribe_msg_popup_event", t1+","+t1)
+	want("wx2 t1 3, wx2 t2 1")
+	now++
+	tell(c.mini, "subscribe_msg_popup_event", no) // she keeps what she permitted before
+	want("wx2 t1 3, wx2 t2 1")
+	tell(c.mini, "subscribe_msg_change_event", t2) // to refuse no more permits nothing
+	tell(c.mini, "subscribe_msg_change_event", no)
+	want("wx2 t1 0, wx2 t2 1")
+	c.official.JSON = true
+	tell(c.official, "subscribe_msg_popup_event", t1) // an official account's is another matter
+	want("wx2 t1 0, wx2 t2 1")
+	if got := c.rows(`select count(*)::text from events where type = 'subscription.answered'`); got != "8" {
+		t.Errorf("%s events", got)
+	}
+}
+
 // Who dies between what is kept and what is done loses nothing: another takes it up.
 func TestCallbacksOutliveTheirWorker(t *testing.T) {
 	c := serveCallbacks(t)

@@ -223,6 +223,7 @@ func (r *Router) tend(ctx context.Context) (int, error) {
 		{"reservations of offers that have expired", expireAtOnce, r.Store.ExpireReservations},
 		{"coupons that have expired", expireAtOnce, r.Store.ExpireCoupons},
 		{"counts of what receivers got", forgetAtOnce, r.Store.ForgetSends},
+		{"messages that took permits long ago", forgetAtOnce, r.Store.ForgetPermitUses},
 		{"callbacks that were done long ago", expireAtOnce, r.Store.ForgetCallbacks},
 		{"levels that may have changed", levelsAtOnce, sweeper.Levels},
 	} {

@@ -275,14 +275,18 @@ func (s *Store) SealAddresses(ctx context.Context) error {
 func (s *Store) sealIdentities(ctx context.Context, have *sealer) error {
 	for after := int64(0); ; {
 		var page []db.PlainIdentitiesRow
-		err := s.inTx(ctx, func(_ pgx.Tx, q *db.Queries) (err error) {
+		err := s.inTx(ctx, func(tx pgx.Tx, q *db.Queries) (err error) {
 			if page, err = q.PlainIdentities(ctx, after); err != nil {
 				return err
 			}
 			for _, r := range page {
 				kind := campaign.IdentityKind(r.Kind)
 				stored, _ := have.seal(r.Member, kind, r.Account, string(r.Address))
-				if err := q.SealIdentity(ctx, stored, have.hashOf(kind, r.Account, string(r.Address)), r.ID); err != nil {
+				hash := have.hashOf(kind, r.Account, string(r.Address))
+				if _, err := tx.Exec(ctx, sealPermitsSQL, r.ID, hash); err != nil {
+					return err
+				}
+				if err := q.SealIdentity(ctx, stored, hash, r.ID); err != nil {
 					return err
 				}
 			}

@@ -94,3 +94,19 @@ func (a *Accounts) ask(ctx context.Context, own *flight, account string, good fu
 func (a *Accounts) Take(ctx context.Context, account, receiver string, perMinute, perHour int) (time.Duration, error) {
 	return a.Store.TakeSend(ctx, account, receiver, perMinute, perHour)
 }
+
+// TakePermit takes a permit of a mini program's user for a message. With the two below it is
+// the channel's ledger.
+func (a *Accounts) TakePermit(ctx context.Context, account, openid, template, key string) (bool, error) {
+	return a.Store.TakePermit(ctx, account, openid, template, key)
+}
+
+// ReturnPermit gives back what a message took.
+func (a *Accounts) ReturnPermit(ctx context.Context, account, openid, template, key string) error {
+	return a.Store.ReturnPermit(ctx, account, openid, template, key)
+}
+
+// EmptyPermits notes that the platform knows of no permit.
+func (a *Accounts) EmptyPermits(ctx context.Context, account, openid, template string) error {
+	return a.Store.EmptyPermits(ctx, account, openid, template)
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/miniprogram"
 	"github.com/banyanhq/banyan/channels/officialaccount"
 	"github.com/banyanhq/banyan/channels/refund"
 	"github.com/banyanhq/banyan/channels/sms"
@@ -33,6 +34,8 @@ type Config struct {
 	WecomApp app.Config
 	// OfficialAccount is left out where its account has no secret: it only calls back then.
 	OfficialAccount officialaccount.Config
+	// MiniProgram is left out where its account has no secret: it only calls back then.
+	MiniProgram miniprogram.Config
 	// Call is how services are called. They are always there: a journey that calls one
 	// waits until a secret is configured, or its time is over.
 	Call call.Config
@@ -77,6 +80,13 @@ func Build(cfg Config) (set channels.Set, standard string, err error) {
 	}
 	if cfg.OfficialAccount.Account.Secret != "" {
 		c, err := officialaccount.New(cfg.OfficialAccount)
+		if err != nil {
+			return channels.Set{}, "", err
+		}
+		list = append(list, c)
+	}
+	if cfg.MiniProgram.Account.Secret != "" {
+		c, err := miniprogram.New(cfg.MiniProgram)
 		if err != nil {
 			return channels.Set{}, "", err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/miniprogram"
 	"github.com/banyanhq/banyan/channels/officialaccount"
 	"github.com/banyanhq/banyan/channels/sms"
 	"github.com/banyanhq/banyan/channels/webhook"
@@ -48,6 +49,8 @@ func TestBuild(t *testing.T) {
 		"mail alone":          {cfg: all.Config{Mail: post}, problem: "set BANYAN_WEBHOOK_URL too"},
 		"sms beside":          {cfg: all.Config{Console: desk, SMS: texts}, names: []string{"console", "sms", "call", "refund"}, standard: "console"},
 		"official account":    {cfg: all.Config{Console: desk, OfficialAccount: officialaccount.Config{Account: weixin.Account{App: "wx0123456789abcdef", Secret: secret}}}, names: []string{"console", "officialaccount", "call", "refund"}, standard: "console"},
+		"mini program":        {cfg: all.Config{Console: desk, MiniProgram: miniprogram.Config{Account: weixin.Account{App: "wx0123456789abcdef", Secret: secret}, Templates: []byte(`{"templates": [{"id": "t1", "text": "{{thing1.DATA}}"}]}`)}}, names: []string{"console", "miniprogram", "call", "refund"}, standard: "console"},
+		"bad mini program":    {cfg: all.Config{Console: desk, MiniProgram: miniprogram.Config{Account: weixin.Account{App: "wx0123456789abcdef", Secret: secret}}}, problem: "BANYAN_MINIPROGRAM_TEMPLATES_FILE"},
 		"sms as the default":  {cfg: all.Config{Console: desk, SMS: texts, Default: "sms"}, problem: `cannot be "sms"`},
 		"bad sms":             {cfg: all.Config{Console: desk, SMS: sms.Config{Provider: "pigeon"}}, problem: "BANYAN_SMS_PROVIDER"},
 		"bad mail":            {cfg: all.Config{Console: desk, Mail: mail.Config{URL: "smtp://x"}}, problem: "BANYAN_PUBLIC_URL"},

@@ -1,5 +1,5 @@
-// Package weixin speaks the API of WeChat's official accounts (公众号) for the channels that
-// send by one. Their answers, their limits on calls and the care of a token are alike with
+// Package weixin speaks the API of WeChat's official accounts (公众号) and mini programs (小程序)
+// for the channels that send by one. Their answers, their limits on calls and the care of a token are alike with
 // WeCom's, so the client is that of package wecom; what is WeChat's own stands here.
 package weixin
 

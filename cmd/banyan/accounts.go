@@ -12,6 +12,7 @@ import (
 	"github.com/banyanhq/banyan/channels/call"
 	"github.com/banyanhq/banyan/channels/console"
 	"github.com/banyanhq/banyan/channels/mail"
+	"github.com/banyanhq/banyan/channels/miniprogram"
 	"github.com/banyanhq/banyan/channels/officialaccount"
 	"github.com/banyanhq/banyan/channels/refund"
 	"github.com/banyanhq/banyan/channels/sms"
@@ -155,6 +156,12 @@ func readChannels(e *env) (cfg all.Config, links optout.Links, err error) {
 		OfficialAccount: officialaccount.Config{Account: weixin.Account{
 			URL: r.setting("BANYAN_OFFICIALACCOUNT_URL"), App: r.setting("BANYAN_OFFICIALACCOUNT_APP"), Secret: r.setting("BANYAN_OFFICIALACCOUNT_SECRET"),
 		}},
+		MiniProgram: miniprogram.Config{
+			Account: weixin.Account{
+				URL: r.setting("BANYAN_MINIPROGRAM_URL"), App: r.setting("BANYAN_MINIPROGRAM_APP"), Secret: r.setting("BANYAN_MINIPROGRAM_SECRET"),
+			},
+			Templates: r.file("BANYAN_MINIPROGRAM_TEMPLATES_FILE"),
+		},
 		Call: call.Config{Secret: r.setting("BANYAN_CALL_SECRET"), Allow: r.setting("BANYAN_CALL_ALLOW")},
 		Refund: refund.Config{
 			URL: r.setting("BANYAN_REFUND_URL"), Secret: r.setting("BANYAN_REFUND_SECRET"), AllowPrivate: r.yes("BANYAN_REFUND_ALLOW_PRIVATE"),
@@ -198,7 +205,7 @@ const checkLimit = 15 * time.Second
 func channelFindings(ctx context.Context, e *env) []store.Finding {
 	cfg, _, err := readChannels(e)
 	if err == nil && cfg.Webhook.URL == "" && cfg.Mail.URL == "" && cfg.SMS.Provider == "" && cfg.WecomApp.Account.Corp == "" &&
-		cfg.OfficialAccount.Account.Secret == "" {
+		cfg.OfficialAccount.Account.Secret == "" && cfg.MiniProgram.Account.Secret == "" {
 		return nil
 	}
 	var set channels.Set

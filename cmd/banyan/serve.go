@@ -258,6 +258,7 @@ func connect(ctx context.Context, s *settings, name string) (*parts, error) {
 	shared := &worker.Accounts{Store: p.store}
 	s.Channels.WecomApp.Account.Tokens, s.Channels.WecomApp.Limiter = shared, shared
 	s.Channels.OfficialAccount.Account.Tokens = shared
+	s.Channels.MiniProgram.Account.Tokens, s.Channels.MiniProgram.Permits = shared, shared
 	if p.channels, p.channel, err = all.Build(s.Channels); err != nil {
 		p.store.Close()
 		return nil, err

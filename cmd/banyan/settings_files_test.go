@@ -49,14 +49,16 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_REFERRAL_HOSTS":       "shop.example",
 		"BANYAN_WECOM_CALLBACK_TOKEN": "t0ken", "BANYAN_WECOM_CALLBACK_KEY": strings.Repeat("a", 43),
 		"BANYAN_OFFICIALACCOUNT_APP": "wx1", "BANYAN_OFFICIALACCOUNT_SECRET": "s3cret", "BANYAN_OFFICIALACCOUNT_URL": "https://weixin.internal", "BANYAN_OFFICIALACCOUNT_CALLBACK_TOKEN": "t0ken", "BANYAN_OFFICIALACCOUNT_CALLBACK_KEY": strings.Repeat("b", 43),
-		"BANYAN_MINIPROGRAM_APP": "wx2", "BANYAN_MINIPROGRAM_CALLBACK_TOKEN": "t0ken", "BANYAN_MINIPROGRAM_CALLBACK_KEY": strings.Repeat("c", 43),
+		"BANYAN_MINIPROGRAM_APP": "wx2", "BANYAN_MINIPROGRAM_SECRET": "s3cret", "BANYAN_MINIPROGRAM_URL": "https://weixin.internal", "BANYAN_MINIPROGRAM_CALLBACK_TOKEN": "t0ken", "BANYAN_MINIPROGRAM_CALLBACK_KEY": strings.Repeat("c", 43),
 		"BANYAN_WECHATPAY_MERCHANT": "1900000001", "BANYAN_WECHATPAY_KEY": strings.Repeat("k", 32), "BANYAN_WECHATPAY_CERTIFICATES": payCertificate,
 		"BANYAN_WECHATPAY_PUBLIC_KEY": payPublicKey, "BANYAN_WECHATPAY_PUBLIC_KEY_ID": "PUB_KEY_ID_0119000000012026050100000001",
 	})
-	// This one names a file of its own.
-	set["BANYAN_SMS_TEMPLATES_FILE"] = filepath.Join(t.TempDir(), "templates.yaml")
-	if err := os.WriteFile(set["BANYAN_SMS_TEMPLATES_FILE"], []byte("templates: []\n"), 0o600); err != nil {
-		t.Fatal(err)
+	// These name a file of their own.
+	for _, name := range []string{"BANYAN_SMS_TEMPLATES_FILE", "BANYAN_MINIPROGRAM_TEMPLATES_FILE"} {
+		set[name] = filepath.Join(t.TempDir(), "templates.yaml")
+		if err := os.WriteFile(set[name], []byte("templates: []\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	text, err := os.ReadFile("../../docs/operate.md")
 	if err != nil {
@@ -87,6 +89,7 @@ func TestEverySettingFromAFile(t *testing.T) {
 		"BANYAN_MAIL_CONNECTIONS": c.Mail.Connections == 3, "BANYAN_MAIL_ALLOW_PLAIN": c.Mail.AllowPlain,
 		"BANYAN_WECOM_…": c.WecomApp.Account.Corp == "ww1" && c.WecomApp.Account.Secret == "s3cret" && c.WecomApp.Account.URL == "https://wecom.internal", "BANYAN_WECOM_AGENT": c.WecomApp.Agent == 1000002,
 		"BANYAN_OFFICIALACCOUNT_…":              c.OfficialAccount.Account.App == "wx1" && c.OfficialAccount.Account.Secret == "s3cret" && c.OfficialAccount.Account.URL == "https://weixin.internal",
+		"BANYAN_MINIPROGRAM_…":                  c.MiniProgram.Account.App == "wx2" && c.MiniProgram.Account.Secret == "s3cret" && c.MiniProgram.Account.URL == "https://weixin.internal" && len(c.MiniProgram.Templates) > 0,
 		"BANYAN_SMS_…, of texts":                c.SMS.Provider == "gateway" && c.SMS.URL != "" && c.SMS.Sign == "榕树" && c.SMS.OptOut == "refuse" && c.SMS.OptOutText == "退订回T" && c.SMS.MaxParts == 2,
 		"BANYAN_SMS_…, of Tencent's":            c.SMS.SecretID == "AKID1" && c.SMS.SecretKey == "k3y" && c.SMS.App == "1400006666" && c.SMS.Region == "ap-beijing" && len(c.SMS.Templates) > 0,
 		"BANYAN_SMS_…, of a gateway":            c.SMS.Secret != "" && c.SMS.AllowPrivate,

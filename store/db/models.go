@@ -430,6 +430,19 @@ type OrderGrant struct {
 	OrderID  string
 }
 
+type Permit struct {
+	Account   string
+	Receiver  []byte
+	Template  string
+	Permits   int32
+	UpdatedAt time.Time
+}
+
+type PermitUse struct {
+	Key    []byte
+	UsedAt time.Time
+}
+
 type PlatformSend struct {
 	Account  string
 	Receiver []byte

@@ -1612,6 +1612,24 @@ create table platform_sends (
 );
 create index platform_sends_slot on platform_sends (slot); -- to forget what counts no more
 
+-- What users of mini programs have permitted: each permit is for one message by a template.
+-- The platform keeps the same count and tells nobody; see 43101 of the channel.
+create table permits (
+    account     text not null,                      -- the app id
+    receiver    bytea not null,                     -- as identities.hash
+    template    text not null,
+    permits     int not null check (permits >= 0),  -- that no message has taken
+    updated_at  timestamptz not null default now(),
+    primary key (account, receiver, template)
+);
+
+-- Which messages took a permit, so that one that is tried again takes no other.
+create table permit_uses (
+    key         bytea primary key,                  -- SHA-256 of the message's
+    used_at     timestamptz not null default now()
+);
+create index permit_uses_used_at on permit_uses (used_at); -- to forget them
+
 -- What platforms told of their own account, as it was opened: kept in the moment it is
 -- acknowledged, worked afterwards. The same payload again, by whichever way, is the same row.
 create table callbacks (
@@ -1655,7 +1673,7 @@ create table idempotency (
 
 -- +goose Down
 drop view reward_budgets, budget_balances;
-drop table idempotency, api_keys, callbacks, platform_sends, platform_tokens, identities, data_keys, referral_guesses, referral_marks, referrals, referral_codes, team_members, teams, point_scores, point_members, point_days, point_gains, point_draws, point_batches, redemptions, reviews, clawbacks, order_grants, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
+drop table idempotency, api_keys, callbacks, permit_uses, permits, platform_sends, platform_tokens, identities, data_keys, referral_guesses, referral_marks, referrals, referral_codes, team_members, teams, point_scores, point_members, point_days, point_gains, point_draws, point_batches, redemptions, reviews, clawbacks, order_grants, benefits, coupons, coupon_pools, grants, budgets, ledger_entries, ledger_postings, ledger_accounts,
     offer_reservations, offer_stock, exposures, refund_requests, offers, messages, effects, trace, migration_moves, migrations, turns, journeys, intents, events, members, slices, schedules, campaign_versions, campaigns;
 drop function ledger_entries_check();
 drop function referrals_forward();
